@@ -1,0 +1,1 @@
+"""The `bridge` command. It may import everything; nothing imports it."""

@@ -1,0 +1,1 @@
+"""A stand-in Spacebring to run and test against, with switchable faults."""

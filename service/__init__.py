@@ -1,0 +1,1 @@
+"""What happens inside an HTTP request: verify, identify, accept, answer."""

@@ -1,0 +1,1 @@
+"""One module per vendor and nothing else; `service.core.registry.discover` finds them."""

@@ -1,0 +1,1 @@
+"""What happens inside an RQ job: claim, parse, map, file, record."""
