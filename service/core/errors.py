@@ -1,0 +1,138 @@
+"""Every error of the web side and the kernel, in one tree.
+
+    BridgeError
+    ├── ConfigError            what is wrong with bridge.toml or the environment, all of it at once
+    ├── RequestError           a request we refuse; knows its status and what to tell the caller
+    │   ├── Unauthorized           401   a lock does not hold
+    │   ├── NoSuchChannel          404
+    │   ├── TooLarge               413
+    │   ├── UnsupportedContent     415
+    │   ├── Invalid                422   only for senders that read the answer
+    │   └── Unavailable            503   could not be made safe; the sender should try again
+    ├── UnreadableError        verified, but it does not parse as this source's payload
+    ├── UnmappableError        parsed, but no ticket can be made of it
+    └── LedgerError
+        ├── NoSuchEvent
+        ├── Forbidden              the event's state does not allow the operation
+        ├── ConfirmationNeeded     may have been filed already; a person must say so twice
+        ├── StaleToken             somebody else holds the event now
+        └── StoreUnsuitable        Redis is a cluster, or otherwise not usable
+
+`UnreadableError` and `UnmappableError` end as dead letters: nothing verified is ever dropped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class BridgeError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+
+class ConfigError(BridgeError):
+    """What is wrong with the configuration: `problems` holds one readable line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class RequestError(BridgeError):
+    """A request that is refused. `status` is the HTTP status, `title` its short name."""
+
+    status: ClassVar[int] = 400
+    title: ClassVar[str] = "Bad request"
+
+
+class Unauthorized(RequestError):  # noqa: N818 - named as the HTTP status is
+    """A signature, token or password is missing, wrong, or outside its time window.
+
+    `reason` is a short word for logs and metrics (`signature`, `stale`, `token`, `basic`); the
+    message never says what would have been right.
+    """
+
+    status = 401
+    title = "Unauthorized"
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class NoSuchChannel(RequestError):  # noqa: N818
+    """No channel of that name is configured."""
+
+    status = 404
+    title = "No such channel"
+
+
+class TooLarge(RequestError):  # noqa: N818
+    """The body is larger than we take."""
+
+    status = 413
+    title = "Too large"
+
+
+class UnsupportedContent(RequestError):  # noqa: N818
+    """The content type is not one that this source sends."""
+
+    status = 415
+    title = "Unsupported content type"
+
+
+class Invalid(RequestError):  # noqa: N818
+    """A body whose caller can read what is wrong: `fields` maps a path to its messages."""
+
+    status = 422
+    title = "Unprocessable content"
+
+    def __init__(self, message: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.fields = {name: tuple(messages) for name, messages in (fields or {}).items()}
+        super().__init__(message)
+
+
+class Unavailable(RequestError):  # noqa: N818
+    """The event could not be made safe now; `retry_after` is in seconds."""
+
+    status = 503
+    title = "Unavailable"
+
+    def __init__(self, message: str, retry_after: int = 30) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class UnreadableError(BridgeError):
+    """Verified, but not readable as this source's payload: becomes a dead letter."""
+
+
+class UnmappableError(BridgeError):
+    """Parsed, but no ticket can be made of it: becomes a dead letter."""
+
+
+class LedgerError(BridgeError):
+    """The ledger refuses an operation."""
+
+
+class NoSuchEvent(LedgerError):  # noqa: N818
+    """No event has that id, or its summary has been aged out."""
+
+
+class Forbidden(LedgerError):  # noqa: N818
+    """The event's state does not allow the operation."""
+
+
+class ConfirmationNeeded(Forbidden):
+    """The attempt may have made a ticket: sending again needs a person's explicit word."""
+
+
+class StaleToken(LedgerError):  # noqa: N818
+    """The fencing token is not the event's latest: somebody else holds it now."""
+
+
+class StoreUnsuitable(LedgerError):  # noqa: N818
+    """The Redis server cannot be used, and why."""

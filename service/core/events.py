@@ -1,0 +1,126 @@
+"""The canonical form of what came in: `InboundEvent`, whoever sent it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from marshmallow import EXCLUDE, Schema, fields, post_load
+
+Kind = Literal["email", "form", "message"]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who wrote: either part may be empty."""
+
+    name: str = ""
+    email: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question of a form with its answer as text.
+
+    `key` is the vendor's own name of the field, `label` what the person saw.
+    """
+
+    label: str
+    value: str
+    key: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that came along: its name, and where it can be fetched if the vendor says so."""
+
+    name: str
+    content_type: str = ""
+    size: int | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class InboundEvent:
+    """One verified inbound delivery.
+
+    `late_keys` are dedupe keys known only after parsing (an RFC 5322 Message-ID). `ignore` says why
+    this makes no ticket (an auto-reply, a bot) and is empty where it makes one.
+    """
+
+    kind: Kind
+    sender: Sender = field(default_factory=Sender)
+    subject: str = ""
+    body: str = ""
+    answers: tuple[Answer, ...] = ()
+    hidden: tuple[Answer, ...] = ()
+    files: tuple[File, ...] = ()
+    recipient: str = ""
+    origin: str = ""
+    late_keys: tuple[str, ...] = ()
+    ignore: str = ""
+
+
+class _Record(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class SenderSchema(_Record):
+    """`Sender` as plain data."""
+
+    name = fields.String(load_default="")
+    email = fields.String(load_default="")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> Sender:
+        return Sender(**data)
+
+
+class AnswerSchema(_Record):
+    """`Answer` as plain data."""
+
+    label = fields.String(required=True)
+    value = fields.String(required=True)
+    key = fields.String(load_default="")
+    kind = fields.String(load_default="")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> Answer:
+        return Answer(**data)
+
+
+class FileSchema(_Record):
+    """`File` as plain data."""
+
+    name = fields.String(required=True)
+    content_type = fields.String(load_default="")
+    size = fields.Integer(load_default=None, allow_none=True)
+    url = fields.String(load_default="")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> File:
+        return File(**data)
+
+
+class InboundEventSchema(_Record):
+    """`InboundEvent` as plain data: what the golden files of the contract test hold."""
+
+    kind = fields.String(required=True)
+    sender = fields.Nested(SenderSchema, load_default=Sender)
+    subject = fields.String(load_default="")
+    body = fields.String(load_default="")
+    answers = fields.List(fields.Nested(AnswerSchema), load_default=[])
+    hidden = fields.List(fields.Nested(AnswerSchema), load_default=[])
+    files = fields.List(fields.Nested(FileSchema), load_default=[])
+    recipient = fields.String(load_default="")
+    origin = fields.String(load_default="")
+    late_keys = fields.List(fields.String(), load_default=[])
+    ignore = fields.String(load_default="")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: object) -> InboundEvent:
+        for name in ("answers", "hidden", "files", "late_keys"):
+            data[name] = tuple(data[name])
+        return InboundEvent(**data)

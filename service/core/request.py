@@ -1,0 +1,77 @@
+"""An inbound HTTP request, free of any framework: what is verified, stored and parsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# They open locks, ours or the vendor's, and nothing after the door needs them.
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-bridge-token"})
+_SECRET_PARAMETERS = frozenset({"token"})
+
+
+@dataclass(frozen=True)
+class Headers:
+    """Header fields in order; names compare without case, a name may repeat."""
+
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
+        """Build from (name, value) pairs."""
+        return cls(tuple((str(name), str(value)) for name, value in pairs))
+
+    def get(self, name: str, default: str = "") -> str:
+        """Give the first value of that name, or the default."""
+        return next(iter(self.all(name)), default)
+
+    def all(self, name: str) -> list[str]:
+        """Give every value of that name, in order."""
+        wanted = name.lower()
+        return [value for key, value in self.pairs if key.lower() == wanted]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.pairs)
+
+
+@dataclass(frozen=True)
+class InboundRequest:
+    """One request: raw body bytes, and the URL as the sender knows it (signatures may cover it).
+
+    `path_token` is the part of the path after the channel, `/hooks/<channel>/<token>`.
+    """
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+    path_token: str = ""
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters."""
+        return self.headers.get("Content-Type").partition(";")[0].strip().lower()
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The parameters of the query string, in order."""
+        return parse_qsl(urlsplit(self.url).query, keep_blank_values=True)
+
+    def without_secrets(self) -> InboundRequest:
+        """Give the request as it may be stored: no credentials in headers, path or query."""
+        parts = urlsplit(self.url)
+        query = [(key, value) for key, value in self.query if key not in _SECRET_PARAMETERS]
+        path = parts.path
+        if self.path_token:
+            path = path.removesuffix(self.path_token).rstrip("/")
+        host = parts.netloc.rpartition("@")[2]
+        return InboundRequest(
+            method=self.method,
+            url=urlunsplit((parts.scheme, host, path, urlencode(query), "")),
+            headers=Headers.of(pair for pair in self.headers if pair[0].lower() not in _SECRET_HEADERS),
+            body=self.body,
+        )

@@ -1,0 +1,177 @@
+"""The only place where secrets are compared: as bytes, in constant time, with an injected clock.
+
+`verify` opens every lock that a channel configures and is the only maker of `Verified` for a
+request at the door; `from_ledger` makes it for a request that was verified before it was stored.
+`Source.identify` and `Source.parse` take `Verified`, so parsing before verifying does not type-check.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from service.core.errors import Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from service.core.request import InboundRequest
+
+_SEAL = object()
+
+
+class Verified:
+    """A request whose locks all held. Only this module can make one."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: InboundRequest, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("Verified is made by service.core.signing only")
+        self.request = request
+
+
+@dataclass(frozen=True)
+class Locks:
+    """What opens a channel, as bytes. Lists hold every value that is valid while rotating.
+
+    `secrets` belong to the vendor's own signature scheme, `basic` are `user:password` pairs,
+    `tokens` go in the URL path, `?token=`, `X-Bridge-Token` or as a bearer.
+    """
+
+    secrets: tuple[bytes, ...] = ()
+    basic: tuple[bytes, ...] = ()
+    tokens: tuple[bytes, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.secrets or self.basic or self.tokens)
+
+    def __repr__(self) -> str:
+        return f"Locks(secrets=<{len(self.secrets)}>, basic=<{len(self.basic)}>, tokens=<{len(self.tokens)}>)"
+
+
+class Scheme(Protocol):
+    """A vendor's signature scheme."""
+
+    def check(self, request: InboundRequest, secrets: Sequence[bytes], now: float) -> None:
+        """Return if the request is signed with one of the secrets.
+
+        Raises Unauthorized for everything else; a malformed header is a refusal, never another error.
+        """
+        ...
+
+
+def same(given: bytes, expected: bytes) -> bool:
+    """Compare two secrets in constant time, whatever their lengths."""
+    return hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(expected).digest())
+
+
+def verify(
+    request: InboundRequest,
+    locks: Locks,
+    scheme: Scheme | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Verified:
+    """Open every configured lock.
+
+    Gives the verified request, or raises Unauthorized at the first lock that does not hold. A
+    channel without locks (`public = true`) passes; that it may have none is decided at start.
+    """
+    if locks.tokens:
+        _check_token(request, locks.tokens)
+    if locks.basic:
+        _check_basic(request, locks.basic)
+    if locks.secrets:
+        if scheme is None:
+            raise Unauthorized("signature", "This source does not sign: the channel's secret cannot hold")
+        scheme.check(request, locks.secrets, clock())
+    return Verified(request, _SEAL)
+
+
+def from_ledger(request: InboundRequest) -> Verified:
+    """Give back as verified what was verified at the door before it was stored."""
+    return Verified(request, _SEAL)
+
+
+def _check_token(request: InboundRequest, tokens: Sequence[bytes]) -> None:
+    scheme, _, bearer = request.headers.get("Authorization").partition(" ")
+    given = [
+        request.path_token,
+        *(value for key, value in request.query if key == "token"),
+        bearer.strip() if scheme.lower() == "bearer" else "",
+        request.headers.get("X-Bridge-Token"),
+    ]
+    candidates = [value.encode("utf-8", "surrogateescape") for value in given if value]
+    if not any([same(candidate, token) for candidate in candidates for token in tokens]):  # noqa: C419 - no early end
+        raise Unauthorized("token", "The channel's token is missing or wrong")
+
+
+def _check_basic(request: InboundRequest, pairs: Sequence[bytes]) -> None:
+    scheme, _, encoded = request.headers.get("Authorization").partition(" ")
+    try:
+        given = base64.b64decode(encoded.strip().encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        given = b""
+    if scheme.lower() != "basic" or not any([same(given, pair) for pair in pairs]):  # noqa: C419
+        raise Unauthorized("basic", "User name or password is missing or wrong")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The time that a signature covers, and how far from now it may lie on either side.
+
+    `read` gives it as text in units of `unit` seconds; `window` is in seconds.
+    """
+
+    read: Callable[[InboundRequest], str]
+    window: float
+    unit: float = 1.0
+
+    def check(self, request: InboundRequest, now: float) -> None:
+        """Raise Unauthorized unless the stamp is a whole number within the window."""
+        text = self.read(request)
+        if not (text.isascii() and text.isdigit() and len(text) <= 16):  # noqa: PLR2004 - longer is no time
+            raise Unauthorized("stale", "The signature's time is missing or not a number")
+        if abs(now - int(text) * self.unit) > self.window:
+            raise Unauthorized("stale", "The signature's time is too far from now")
+
+
+@dataclass(frozen=True)
+class HmacScheme:
+    """The HMAC families, by parameters.
+
+    `signatures` gives the candidates from the request (any may match), `message` the signed bytes,
+    `stamp` the covered time if the vendor signs one.
+    """
+
+    signatures: Callable[[InboundRequest], Sequence[str]]
+    message: Callable[[InboundRequest], bytes]
+    digest: str = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    stamp: Stamp | None = None
+
+    def check(self, request: InboundRequest, secrets: Sequence[bytes], now: float) -> None:
+        """Raise Unauthorized unless a candidate signs the message with one of the secrets."""
+        given = [value.encode("utf-8", "surrogateescape") for value in self.signatures(request) if value]
+        if not given:
+            raise Unauthorized("signature", "The signature is missing")
+        message = self.message(request)
+        expected = [self._sign(secret, message) for secret in secrets]
+        if not any([same(one, other) for one in given for other in expected]):  # noqa: C419
+            raise Unauthorized("signature", "The signature is wrong")
+        if self.stamp is not None:
+            self.stamp.check(request, now)
+
+    def sign(self, request: InboundRequest, secret: bytes) -> str:
+        """Give the signature that `check` expects, for `bridge send` and tests."""
+        return self._sign(secret, self.message(request)).decode("ascii")
+
+    def _sign(self, secret: bytes, message: bytes) -> bytes:
+        mac = hmac.new(secret, message, self.digest)
+        return mac.hexdigest().encode() if self.encoding == "hex" else base64.b64encode(mac.digest())

@@ -1,0 +1,125 @@
+"""The base of every source: verify, identify, parse."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from service.core import signing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from service.core.events import InboundEvent
+    from service.core.request import InboundRequest
+    from service.core.signing import Locks, Scheme, Verified
+
+Lane = Literal["person", "backlog"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A dedupe key. One made of content lives for a day: two equal forms a week apart are two requests."""
+
+    value: str
+    content: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One event's share of a request: its dedupe keys, and `slice`, which the source understands."""
+
+    keys: tuple[Key, ...]
+    slice: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer in the vendor's own words instead of our JSON."""
+
+    body: str
+    content_type: str = "text/plain; charset=utf-8"
+    status: int = 200
+    location: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The vendor's own status codes where the usual ones would lose mail."""
+
+    unauthorized: int = 401
+    unavailable: int = 503
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a channel's configuration says to its source."""
+
+    channel: str
+    locks: Locks
+    fields: Mapping[str, str]
+    redirects: tuple[str, ...] = ()
+
+
+class Source(ABC):
+    """One vendor. An instance serves one channel; it keeps no state between requests."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    content_types: ClassVar[tuple[str, ...]]
+    answers: ClassVar[Answers] = Answers()
+    lane: ClassVar[Lane] = "backlog"
+    # The sender reads our verdict: parse before the 200, answer 422 with the fields that are wrong.
+    verdict: ClassVar[bool] = False
+    # Methods beside POST that the vendor uses to probe the URL; answered 200 and nothing else.
+    probes: ClassVar[tuple[str, ...]] = ("HEAD", "GET")
+
+    def __init__(self, options: SourceOptions, *, clock: Callable[[], float] = time.time) -> None:
+        self.options = options
+        self.clock = clock
+
+    def scheme(self) -> Scheme | None:
+        """Give the vendor's signature scheme, or None where it does not sign."""
+        return None
+
+    def verify(self, request: InboundRequest) -> Verified:
+        """Open every lock of the channel; raises Unauthorized."""
+        return signing.verify(request, self.options.locks, self.scheme(), clock=self.clock)
+
+    def handshake(self, verified: Verified) -> Reply | None:
+        """Answer a vendor's challenge; None where the request is no challenge."""
+        del verified
+        return None
+
+    @abstractmethod
+    def identify(self, verified: Verified) -> Sequence[Part]:
+        """Name the events in the request and their keys: light and bounded, nothing is mapped yet.
+
+        An empty answer means that there is nothing to keep. Raises UnreadableError where the body
+        is not this source's: it is then kept whole, under its content hash.
+        """
+
+    @abstractmethod
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the canonical event of one part.
+
+        Raises UnreadableError (kept as a dead letter) or, for a source with `verdict`, Invalid.
+        """
+
+    def reply(self, verified: Verified, event: str, status: str) -> Reply | None:
+        """Answer an accepted request in the vendor's own way; None for our JSON."""
+        del verified, event, status
+        return None
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Give the request as the vendor would sign it now, for `bridge send` and tests."""
+        del secret
+        return request
+
+
+def content_key(request: InboundRequest) -> Key:
+    """Give the dedupe key of a body that names no id of its own."""
+    return Key(f"sha256:{hashlib.sha256(request.body).hexdigest()}", content=True)
