@@ -18,6 +18,7 @@
         ├── StaleToken             somebody else holds the event now
         └── StoreUnsuitable        Redis is a cluster, or otherwise not usable
 
+The first two are made in `config.errors`, the lowest layer, and are the same classes here.
 `UnreadableError` and `UnmappableError` end as dead letters: nothing verified is ever dropped.
 """
 
@@ -25,20 +26,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from config.errors import BridgeError as BridgeError  # noqa: PLC0414 - re-exported
+from config.errors import ConfigError as ConfigError  # noqa: PLC0414 - re-exported
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-
-class BridgeError(Exception):
-    """Base of all errors that this project raises on purpose."""
-
-
-class ConfigError(BridgeError):
-    """What is wrong with the configuration: `problems` holds one readable line each."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
 
 
 class RequestError(BridgeError):

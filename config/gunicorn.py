@@ -1,0 +1,1 @@
+"""Settings for `gunicorn -c python:config.gunicorn service.wsgi:app`."""
