@@ -1,0 +1,41 @@
+"""The ledger: the record in Redis of every event, its state and every attempt. It is the truth."""
+
+from service.core.ledger.ledger import Ledger
+from service.core.ledger.model import (
+    Acceptance,
+    Attempt,
+    Claim,
+    Event,
+    Failing,
+    HandedOut,
+    Operation,
+    Outcome,
+    Page,
+    Pause,
+    Stats,
+    Step,
+    Timings,
+)
+from service.core.ledger.states import ACTIVE, FINISHED, PARKED, TRANSITIONS, State
+
+__all__ = [
+    "ACTIVE",
+    "FINISHED",
+    "PARKED",
+    "TRANSITIONS",
+    "Acceptance",
+    "Attempt",
+    "Claim",
+    "Event",
+    "Failing",
+    "HandedOut",
+    "Ledger",
+    "Operation",
+    "Outcome",
+    "Page",
+    "Pause",
+    "State",
+    "Stats",
+    "Step",
+    "Timings",
+]

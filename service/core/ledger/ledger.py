@@ -1,0 +1,237 @@
+"""The ledger's writing side: each method is one script, one atomic step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent, StaleToken
+from service.core.ledger.ids import marker_of, new_event_id
+from service.core.ledger.model import Acceptance, Claim, Event, HandedOut, Outcome, Timings
+from service.core.ledger.reader import Reader
+from service.core.ledger.scripts import Scripts
+from service.core.request import Headers, InboundRequest
+from service.core.store import PREFIX, Headroom
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis import Redis
+
+    from service.core.blobs import Blobs
+    from service.core.ledger.model import Operation
+    from service.core.source import Key, Lane, Part
+
+_HOUR_MS = 3_600_000
+_SHOWN = 200
+# Claims that never began an attempt before an event counts as poison.
+MAX_UNBEGUN = 3
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How long things are kept. Bodies and summaries count from the end of the event."""
+
+    bodies_days: int = 30
+    summaries_days: int = 90
+    dedupe_days: int = 30
+    content_hours: int = 24
+    blob_threshold: int = 65_536
+
+
+class Ledger(Reader):
+    """The record of every event. Every call may raise redis.RedisError."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        blobs: Blobs,
+        *,
+        keeping: Keeping | None = None,
+        timings: Timings | None = None,
+        prefix: str = PREFIX,
+    ) -> None:
+        super().__init__(redis, prefix)
+        self.timings = timings or Timings()
+        self._keeping = keeping or Keeping()
+        self._blobs = blobs
+        self._scripts = Scripts(redis, prefix)
+        self._headroom = Headroom(redis)
+
+    def accept(
+        self, request: InboundRequest, *, channel: str, source: str, lane: Lane, parts: Sequence[Part]
+    ) -> Acceptance:
+        """Keep a verified request, one event a part, unless a part's keys are known.
+
+        Gives each part's event, the first one's for a repeat. Raises Unavailable where there is no room.
+        """
+        self._headroom.check()
+        ids = [new_event_id() for _ in parts]
+        kept = request.without_secrets()
+        in_blob = len(kept.body) > self._keeping.blob_threshold
+        record = {
+            "id": ids[0],
+            "channel": channel,
+            "source": source,
+            "lane": lane,
+            "blob": in_blob,
+            "meta": json.dumps({"method": kept.method, "url": kept.url, "headers": list(kept.headers)}),
+            "parts": [
+                {
+                    "id": event,
+                    "marker": marker_of(event),
+                    "slice": clean(part.slice),
+                    "shown": clean(part.keys[0].value)[:_SHOWN],
+                    "keys": self._keys(channel, part.keys),
+                }
+                for event, part in zip(ids, parts, strict=True)
+            ],
+        }
+        if in_blob:
+            self._blobs.put(ids[0], kept.body)
+        answer = json.loads(self._scripts.run("accept", json.dumps(record), b"" if in_blob else kept.body))
+        fresh = frozenset(event for event, status in answer if status == "new")
+        if in_blob and not fresh:
+            self._blobs.delete(ids[0])
+        return Acceptance(tuple(event for event, _ in answer), fresh)
+
+    def take(self, most: int, *, cap: int) -> Sequence[HandedOut]:
+        """Hand out up to `most` due events, while no more than `cap` are handed out or leased."""
+        flat = self._scripts.run("take", most, cap, _ms(self.timings.handover))
+        return [
+            HandedOut(event.decode(), handout) for event, handout in zip(flat[::2], flat[1::2], strict=True)
+        ]
+
+    def claim(self, event: str, worker: str) -> Claim | None:
+        """Take hold of an event that was handed out; None where there is nothing to do."""
+        answer = self._scripts.run(
+            "claim", event, _ms(self.timings.lease), _ms(self.timings.hard), MAX_UNBEGUN, worker
+        )
+        if answer[0] != b"claimed":
+            return None
+        return Claim(Event.of(dict(zip(answer[1::2], answer[2::2], strict=True))))
+
+    def renew(self, claim: Claim) -> bool:
+        """Extend the lease; False where the event is no longer held."""
+        return bool(self._scripts.run("renew", claim.event.id, claim.token, _ms(self.timings.lease)))
+
+    def begin(self, claim: Claim, draft: Mapping[str, str], summary: Mapping[str, str]) -> int:
+        """Write ahead that an attempt is being sent, with the draft it sends; gives its number.
+
+        Raises StaleToken where the lease is over: then nothing may be sent.
+        """
+        attempt = int(
+            self._scripts.run(
+                "begin",
+                claim.event.id,
+                claim.token,
+                json.dumps({key: clean(value) for key, value in draft.items()}),
+                draft["locationRef"],
+                json.dumps({key: clean(value) for key, value in summary.items()}),
+            )
+        )
+        if not attempt:
+            raise StaleToken(f"The lease on event {claim.event.id} is over: nothing was sent")
+        return attempt
+
+    def know(self, claim: Claim, keys: Sequence[Key]) -> str:
+        """Claim keys known only after parsing; gives '' or the id of the event that had one before.
+
+        Raises StaleToken where the event is no longer held.
+        """
+        pairs = self._keys(claim.event.channel, keys)
+        answer: bytes = self._scripts.run("know", claim.event.id, claim.token, json.dumps(pairs))
+        if answer == b"stale":
+            raise StaleToken(f"Event {claim.event.id} is held by another worker")
+        return answer.decode()
+
+    def record(self, claim: Claim, outcome: Outcome, *, nonce: str = "") -> bool:
+        """Write what happened; True where Spacebring answers again after a pause.
+
+        The same nonce again, after a lost answer, changes nothing. Raises StaleToken where the event is
+        held by somebody else now.
+        """
+        answer = self._scripts.run(
+            "record", claim.event.id, claim.token, outcome.as_json(), nonce or secrets.token_hex(8)
+        )
+        if answer == b"stale":
+            raise StaleToken(f"Event {claim.event.id} is held by another worker: its record stands")
+        return bool(answer == b"resume")
+
+    def operate(self, event: str, operation: Operation, by: str, *, confirmed: bool = False) -> Event:
+        """Do what a person asks, and give the event as it then stands.
+
+        Raises NoSuchEvent, Forbidden where the state does not allow it, ConfirmationNeeded where a
+        ticket may exist already and `confirmed` is False.
+        """
+        answer = self._scripts.run("operate", event, operation, by, "1" if confirmed else "0").decode()
+        if answer == "gone":
+            raise NoSuchEvent(f"No event {event}: it never was, or retention has aged it out")
+        if answer == "forbidden":
+            state = self.event(event).state
+            raise Forbidden(f"Event {event} is {state}: {operation} is not possible then")
+        if answer == "nobody":
+            raise Forbidden(f"Event {event} cannot be replayed: its body has been aged out")
+        if answer == "confirm":
+            raise ConfirmationNeeded(
+                f"Event {event} may have made a ticket already: look for {marker_of(event)} in Spacebring, "
+                "then confirm to send it again"
+            )
+        return self.event(event)
+
+    def resume(self, most: int = 500) -> int:
+        """End a pause and bring forward what failed in it; gives how many, call again while it is `most`."""
+        return int(self._scripts.run("resume", most))
+
+    def purge(self, most: int = 200) -> int:
+        """Age out what is finished; gives how many bodies left the blob store."""
+        day = 24 * _HOUR_MS
+        gone = self._scripts.run(
+            "purge", self._keeping.bodies_days * day, self._keeping.summaries_days * day, most
+        )
+        orphans = [
+            key
+            for key in self._blobs.older_than(3600)
+            if not self._redis.exists(f"{self._prefix}request:{key}")
+        ]
+        for key in {*(request.decode() for request in gone), *orphans}:
+            self._blobs.delete(key)
+        return len(gone) + len(orphans)
+
+    def wait(self, seconds: float) -> None:
+        """Return when something was accepted or replayed, or after so many seconds."""
+        self._redis.blpop([f"{self._prefix}wake"], timeout=seconds)
+
+    def request(self, event: Event) -> InboundRequest | None:
+        """Give what came in for an event, or None where its body has been aged out."""
+        fields = self._redis.hgetall(f"{self._prefix}request:{event.request}")
+        if not fields or not event.has_body:
+            return None
+        body = self._blobs.get(event.request) if fields[b"blob"] == b"1" else fields[b"body"]
+        if body is None:
+            return None
+        meta: dict[str, Any] = json.loads(fields[b"meta"])
+        return InboundRequest(meta["method"], meta["url"], Headers.of(meta["headers"]), body)
+
+    def _keys(self, channel: str, keys: Sequence[Key]) -> list[tuple[str, int]]:
+        vendor = self._keeping.dedupe_days * 24 * _HOUR_MS
+        content = self._keeping.content_hours * _HOUR_MS
+        return [
+            (
+                f"{channel}:{hashlib.sha256(key.value.encode('utf-8', 'replace')).hexdigest()[:40]}",
+                content if key.content else vendor,
+            )
+            for key in keys
+        ]
+
+
+def clean(text: str) -> str:
+    """Give text that every JSON reader takes: lone surrogates are replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

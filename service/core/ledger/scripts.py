@@ -1,0 +1,44 @@
+"""Loads the ledger's server-side scripts; each is one atomic step by Redis's own clock."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from service.core.ledger.states import ACTIVE, FINISHED, allowed
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+NAMES = ("accept", "take", "claim", "renew", "begin", "know", "record", "operate", "resume", "purge")
+
+
+def source(name: str) -> str:
+    """Give the whole text of a script: the transition table, what all share, and its own."""
+    folder = resources.files("service.core.ledger") / "scripts"
+    tables = (
+        f"local ALLOWED = {_lua({key: dict.fromkeys(value, True) for key, value in allowed().items()})}\n"
+        f"local ACTIVE = {_lua({state.value: True for state in ACTIVE})}\n"
+        f"local FINISHED = {_lua({state.value: True for state in FINISHED})}\n"
+    )
+    own = (folder / f"{name}.lua").read_text("utf-8")
+    return tables + (folder / "common.lua").read_text("utf-8") + own
+
+
+def _lua(value: Any) -> str:  # noqa: ANN401 - nested dicts and True
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"['{key}'] = {_lua(value[key])}" for key in sorted(value)) + "}"
+    return json.dumps(value)
+
+
+class Scripts:
+    """Runs the scripts on one Redis, under one key prefix."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._prefix = prefix
+        self._scripts = {name: redis.register_script(source(name)) for name in NAMES}
+
+    def run(self, name: str, *arguments: str | bytes | float) -> Any:  # noqa: ANN401 - what Redis answers
+        """Run a script with the prefix and these arguments; raises redis.RedisError."""
+        return self._scripts[name](args=[self._prefix, *arguments])

