@@ -1,0 +1,84 @@
+"""create_app(): the only wiring on the web side."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from config.channels import load_config
+from config.logging import get_logger
+from config.settings import load_settings
+from service import api, dashboard, health, hooks, metrics
+from service.core.errors import ConfigError, TooLarge
+from service.core.store import connect
+from service.core.wiring import open_doors, open_ledger
+from service.web import EXTENSION, Web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+    from config.channels import Config
+    from config.settings import Settings
+
+_log = get_logger("web")
+
+
+def create_app(
+    settings: Settings | None = None,
+    config: Config | None = None,
+    redis: Redis | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Flask:
+    """Give the web application.
+
+    What is not passed is read from the environment. Raises ConfigError with everything that is wrong.
+    `clock` is what signatures' time windows are checked against.
+    """
+    settings = settings or load_settings(os.environ)
+    config = config or load_config(settings.config, environ=os.environ)
+    doors = open_doors(config, clock=clock)
+    if redis is None:
+        if settings.redis_url is None:
+            raise ConfigError(["REDIS_URL is not set: give the URL of a Redis or Valkey server"])
+        redis = connect(settings.redis_url)
+    app = Flask(__name__, static_folder=None)
+    app.extensions[EXTENSION] = Web(settings, config, open_ledger(redis, config), redis, doors)
+    app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    for part in (hooks, api, dashboard, health, metrics):
+        part.register(app)
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
+    app.before_request(_start)
+    app.after_request(_log_request)
+    return app
+
+
+def _too_large(_error: RequestEntityTooLarge) -> Response:
+    return hooks.refuse(TooLarge("The body is larger than this service takes (ledger.max_body)"))
+
+
+def _start() -> None:
+    g.started = time.perf_counter()
+
+
+def _log_request(response: Response) -> Response:
+    rule = request.url_rule
+    _log.info(
+        "request",
+        method=request.method,
+        # The rule, not the path: a path may hold a channel's token.
+        route=rule.rule if rule else None,
+        status=response.status_code,
+        duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
+        channel=g.get("channel"),
+        event=g.get("event"),
+        outcome=g.get("status"),
+    )
+    return response

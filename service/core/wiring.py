@@ -1,0 +1,89 @@
+"""Puts the kernel's parts together from the configuration, for web, worker and CLI alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.core.blobs import DirectoryBlobs, RedisBlobs
+from service.core.errors import ConfigError
+from service.core.ledger import Ledger
+from service.core.ledger.ledger import Keeping
+from service.core.registry import discover
+from service.core.signing import Locks
+from service.core.source import SourceOptions
+from service.core.store import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from redis import Redis
+
+    from config.channels import Channel, Config
+    from config.secrets import Secret
+    from service.core.blobs import Blobs
+    from service.core.ledger import Timings
+    from service.core.source import Source
+
+_DIRECTORY = "directory:"
+
+
+@dataclass(frozen=True)
+class Door:
+    """A channel with the source that serves it."""
+
+    channel: Channel
+    source: Source
+
+
+def open_ledger(redis: Redis, config: Config, *, timings: Timings | None = None) -> Ledger:
+    """Give the ledger as the configuration wants it; nothing is sent to Redis yet."""
+    options, retention = config.ledger, config.retention
+    blobs: Blobs = RedisBlobs(redis, prefix=PREFIX, cap=options.blob_cap)
+    if options.blobs.startswith(_DIRECTORY):
+        blobs = DirectoryBlobs(Path(options.blobs.removeprefix(_DIRECTORY)))
+    keeping = Keeping(
+        bodies_days=retention.bodies_days,
+        summaries_days=retention.summaries_days,
+        dedupe_days=retention.dedupe_days,
+        content_hours=retention.content_hours,
+        blob_threshold=options.blob_threshold,
+    )
+    return Ledger(redis, blobs, keeping=keeping, timings=timings)
+
+
+def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Mapping[str, Door]:
+    """Give every channel with its source, by name.
+
+    Raises ConfigError for a source that does not exist, or a `secret` for one that does not sign.
+    """
+    sources = discover()
+    doors: dict[str, Door] = {}
+    problems: list[str] = []
+    for index, channel in enumerate(config.channels):
+        where = f"channels[{index}] ({channel.name})"
+        kind = sources.get(channel.source)
+        if kind is None:
+            near = get_close_matches(channel.source, sources, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(sources))}"
+            problems.append(f"{where}.source: no source {channel.source!r}; {hint}")
+            continue
+        locks = Locks(_bytes(channel.secrets), _bytes(channel.basic), _bytes(channel.tokens))
+        options = SourceOptions(channel.name, locks, channel.fields, channel.redirects)
+        source = kind(options, clock=clock)
+        if locks.secrets and source.scheme() is None:
+            problems.append(
+                f"{where}.secret: {kind.label} does not sign its requests; lock the channel with `token` "
+                "or `basic` instead"
+            )
+        doors[channel.name] = Door(channel, source)
+    if problems:
+        raise ConfigError(problems)
+    return doors
+
+
+def _bytes(secrets: Iterable[Secret]) -> tuple[bytes, ...]:
+    return tuple(secret.bytes for secret in secrets)

@@ -1,0 +1,175 @@
+"""`POST /hooks/<channel>[/<token>]`: verify, identify, accept, answer. No vendor knowledge here."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, g, jsonify, render_template, request
+from redis.exceptions import RedisError
+
+from service.core.errors import (
+    Invalid,
+    NoSuchChannel,
+    RequestError,
+    Unauthorized,
+    Unavailable,
+    UnreadableError,
+    UnsupportedContent,
+)
+from service.core.request import Headers, InboundRequest
+from service.core.source import Part, content_key
+from service.web import current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flask import Flask
+
+    from service.core.ledger import Acceptance
+    from service.core.signing import Verified
+    from service.core.source import Reply, Source
+    from service.core.wiring import Door
+
+blueprint = Blueprint("hooks", __name__, url_prefix="/hooks", template_folder="templates")
+_METHODS = ("GET", "HEAD", "POST")
+_RETRY_AFTER = 30
+
+
+def register(app: Flask) -> None:
+    """Add the endpoint to the app."""
+    app.register_blueprint(blueprint)
+    app.register_error_handler(RequestError, refuse)
+
+
+@blueprint.route("/<channel>", methods=_METHODS, provide_automatic_options=False)
+@blueprint.route("/<channel>/<path:token>", methods=_METHODS, provide_automatic_options=False)
+def receive(channel: str, token: str = "") -> Response:
+    """Take one webhook; the answers are those of `design.md` section 4."""
+    door = current().doors.get(channel)
+    if door is None:
+        raise NoSuchChannel(f"No channel {channel[:64]!r} is configured")
+    g.channel, g.source = channel, door.source
+    if request.method in door.source.probes:
+        return jsonify(status="ready", channel=channel)
+    inbound = _inbound(token)
+    verified = door.source.verify(inbound)
+    if (hello := door.source.handshake(verified)) is not None:
+        return _as_response(hello)
+    if inbound.content_type not in door.source.content_types:
+        raise UnsupportedContent(
+            f"{door.source.label} sends {' or '.join(door.source.content_types)}, "
+            f"not {inbound.content_type or 'a body without a content type'}"
+        )
+    parts = _identify(door.source, verified)
+    if not parts:
+        return _ignored(door.source, verified)
+    return _answer(door.source, verified, _accept(door, inbound, parts))
+
+
+def _inbound(token: str) -> InboundRequest:
+    public = current().settings.public_url or request.host_url.rstrip("/")
+    # The path as it was sent: signatures may cover it, and WSGI has decoded the other one.
+    path = request.environ.get("RAW_URI") or request.full_path.removesuffix("?")
+    return InboundRequest(
+        method=request.method,
+        url=public + path,
+        headers=Headers.of(request.headers.items()),
+        # Before anything touches request.form: afterwards the raw body is gone.
+        body=request.get_data(cache=True),
+        path_token=token,
+    )
+
+
+def _identify(source: Source, verified: Verified) -> Sequence[Part]:
+    try:
+        parts = source.identify(verified)
+        if source.verdict:
+            for part in parts:
+                source.parse(verified, part)
+    except UnreadableError as error:
+        if source.verdict:
+            raise Invalid(str(error)) from error
+        # It is verified: keep it whole. The worker makes it a dead letter that can be replayed once
+        # the source is mended.
+        return [Part((content_key(verified.request),))]
+    return parts
+
+
+def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Acceptance:
+    try:
+        return current().ledger.accept(
+            inbound,
+            channel=door.channel.name,
+            source=door.source.name,
+            lane=door.source.lane,
+            parts=parts,
+        )
+    except RedisError as error:
+        raise Unavailable("The ledger cannot be reached: please send this again", _RETRY_AFTER) from error
+
+
+def _answer(source: Source, verified: Verified, acceptance: Acceptance) -> Response:
+    event, status = acceptance.events[0], acceptance.status
+    g.event, g.status = event, status
+    reply = source.reply(verified, event, status)
+    if reply is None:
+        body: dict[str, object] = {"status": status, "event": event}
+        if len(acceptance.events) > 1:
+            body["events"] = list(acceptance.events)
+        response = jsonify(body)
+    else:
+        response = _as_response(reply)
+    response.headers["X-Bridge-Event"] = event
+    response.headers["X-Bridge-Status"] = status
+    return response
+
+
+def _ignored(source: Source, verified: Verified) -> Response:
+    g.status = "ignored"
+    reply = source.reply(verified, "", "ignored")
+    response = jsonify(status="ignored", event=None) if reply is None else _as_response(reply)
+    response.headers["X-Bridge-Status"] = "ignored"
+    return response
+
+
+def _as_response(reply: Reply) -> Response:
+    response = Response(reply.body, status=reply.status, content_type=reply.content_type)
+    if reply.location:
+        response.headers["Location"] = reply.location
+    return response
+
+
+def refuse(error: RequestError) -> Response:
+    """Answer a refused request with its status, or the vendor's own code for it."""
+    source: Source | None = g.get("source")
+    status = error.status
+    if isinstance(error, Unauthorized) and source is not None:
+        status = source.answers.unauthorized
+    if isinstance(error, Unavailable) and source is not None:
+        status = source.answers.unavailable
+    g.status = error.reason if isinstance(error, Unauthorized) else error.title
+    response = _problem(error, status)
+    if isinstance(error, Unauthorized) and source is not None and source.options.locks.basic:
+        response.headers["WWW-Authenticate"] = 'Basic realm="bridge"'
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        response.headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_AFTER))
+    return response
+
+
+def _problem(error: RequestError, status: int) -> Response:
+    """Answer as RFC 9457 problem details, or as a page to a person who sent a form."""
+    fields = error.fields if isinstance(error, Invalid) else {}
+    types = ("application/problem+json", "application/json", "text/html")
+    if isinstance(error, Invalid) and request.accept_mimetypes.best_match(types) == "text/html":
+        page = render_template("refused.html", message=str(error), fields=fields)
+        return Response(page, status=status, content_type="text/html; charset=utf-8")
+    problem: dict[str, object] = {"title": error.title, "status": status, "detail": str(error)}
+    if fields:
+        problem["errors"] = [
+            {"field": name, "detail": message} for name, messages in fields.items() for message in messages
+        ]
+    response = jsonify(problem)
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    return response
