@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import ValidationError
+
+from config.errors import ConfigError
+from config.references import Resolver
+from config.schema import BODIES_DAYS, SUMMARIES_DAYS, TICKET_TYPES, BridgeTable
+from config.secrets import Secret
 
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from config.secrets import Secret
+__all__ = [
+    "TICKET_TYPES",
+    "Channel",
+    "Config",
+    "LedgerOptions",
+    "Retention",
+    "Rule",
+    "Spacebring",
+    "load_config",
+]
 
-# The values of `ticket.type`: https://www.spacebring.com/docs/assets/openapi.json
-TICKET_TYPES = (
-    "access",
-    "accountAndBilling",
-    "bookings",
-    "cleaning",
-    "discriminationAndHarassment",
-    "internet",
-    "mailAndPackages",
-    "noiseAndAcoustics",
-    "offensiveOrObjectionableContent",
-    "other",
-    "printing",
-    "repairAndMaintenance",
-    "temperatureAndVentilation",
-    "websiteAndApp",
-)
+_BARE_KEY = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ class Channel:
 class Retention:
     """How long things are kept after an event has finished, and how long repeats are recognised."""
 
-    bodies_days: int = 30
-    summaries_days: int = 90
+    bodies_days: int = BODIES_DAYS
+    summaries_days: int = SUMMARIES_DAYS
     dedupe_days: int = 30
     content_hours: int = 24
 
@@ -117,5 +119,107 @@ class Config:
 
 
 def load_config(text_or_path: str, *, environ: Mapping[str, str]) -> Config:
-    """Read the configuration from a path or from its whole text; `environ` serves `env:NAME`."""
-    raise NotImplementedError
+    """Read the configuration from a file, or from its whole text.
+
+    An existing path is a path; else what holds a line break or a `=` is the TOML itself. `env:NAME`
+    is looked up in `environ`, `file:PATH` from the file's folder on (for a text, the current one).
+    Raises ConfigError with every problem, each with the path to its key.
+    """
+    text, folder, name = _read(text_or_path)
+    try:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError([f"{name}: not TOML: {reason}"]) from error
+    resolved, unresolved = Resolver(folder, environ).channels(raw)
+    try:
+        valid = BridgeTable().load(resolved)
+        wrong: dict[str, Any] = {}
+    except ValidationError as error:
+        valid, wrong = {}, error.messages_dict
+    problems = [*_problems("", wrong, raw), *_problems("", {"channels": unresolved}, raw)]
+    if problems:
+        # Without the cause: its data holds the secrets.
+        raise ConfigError(problems) from None
+    return _config(valid)
+
+
+def _read(text_or_path: str) -> tuple[str, Path, str]:
+    path = Path(text_or_path)
+    try:
+        is_path = path.exists()
+    except OSError:
+        # Too long for a name: the text itself.
+        is_path = False
+    if is_path:
+        try:
+            return path.read_text(encoding="utf-8"), path.parent, str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ConfigError([f"BRIDGE_CONFIG: cannot read {str(path)!r}: {reason}"]) from error
+    if "\n" in text_or_path or "=" in text_or_path:
+        return text_or_path, Path(), "BRIDGE_CONFIG"
+    raise ConfigError([f"BRIDGE_CONFIG: no such file: {text_or_path!r}; give a path, or the whole TOML text"])
+
+
+def _problems(path: str, errors: object, raw: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(errors, dict):
+        for key, inner in errors.items():
+            yield from _problems(_step(path, key, raw), inner, raw)
+    else:
+        messages: Sequence[str] = errors if isinstance(errors, list) else [str(errors)]
+        yield from (f"{path}: {message}" for message in messages)
+
+
+def _step(path: str, key: str | int, raw: Mapping[str, Any]) -> str:
+    if isinstance(key, int):
+        name = raw["channels"][key] if path == "channels" else None
+        name = name.get("name") if isinstance(name, dict) else None
+        return f"{path}[{key}]" + (f" ({_shown(name)})" if isinstance(name, str) else "")
+    if key == "_schema":
+        return path
+    return f"{path}.{_shown(key)}" if path else _shown(key)
+
+
+def _shown(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else repr(key)
+
+
+def _config(valid: Mapping[str, Any]) -> Config:
+    locations = valid.get("locations", {})
+    spacebring = dict(valid.get("spacebring", {}))
+    default = _location(spacebring.pop("location", None), locations)
+    return Config(
+        spacebring=Spacebring(location=default, **spacebring),
+        locations=locations,
+        channels=tuple(_channel(table, locations, default) for table in valid.get("channels", ())),
+        retention=Retention(**valid.get("retention", {})),
+        ledger=LedgerOptions(**valid.get("ledger", {})),
+    )
+
+
+def _channel(table: Mapping[str, Any], locations: Mapping[str, str], default: str | None) -> Channel:
+    rest = dict(table)
+    token = rest.pop("api_token", None)
+    return Channel(
+        secrets=_secrets(rest.pop("secret", ())),
+        basic=_secrets(rest.pop("basic", ())),
+        tokens=_secrets(rest.pop("token", ())),
+        location=_location(rest.pop("location", None), locations) or default,
+        rules=tuple(_rule(rule, locations) for rule in rest.pop("rules", ())),
+        fields=rest.pop("labels", {}),
+        api_token=None if token is None else Secret(token),
+        **rest,
+    )
+
+
+def _rule(table: Mapping[str, Any], locations: Mapping[str, str]) -> Rule:
+    return Rule(**{**table, "location": _location(table.get("location"), locations)})
+
+
+def _secrets(texts: Sequence[str]) -> tuple[Secret, ...]:
+    return tuple(Secret(text) for text in texts)
+
+
+def _location(value: str | None, locations: Mapping[str, str]) -> str | None:
+    return None if value is None else locations.get(value, value.lower())

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from config import values
+from config.errors import ConfigError
+from config.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from config.secrets import Secret
+LOG_FORMATS = ("auto", "json", "console")
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,168 @@ class Settings:
         )
 
 
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the environment: `field` of Settings, `default` as it would be written.
+
+    A secret one may also be given as `<name>_FILE`. `read` makes the value of the text, or raises
+    InvalidValueError.
+    """
+
+    name: str
+    field: str
+    meaning: str
+    default: str = ""
+    secret: bool = False
+    read: Callable[[str], object] = str
+
+
+def _port(text: str) -> int:
+    if not (
+        text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and 0 < int(text) <= MAX_PORT
+    ):
+        raise values.InvalidValueError(f"{text!r} is not a port; give a whole number from 1 to {MAX_PORT}")
+    return int(text)
+
+
+def _log_format(text: str) -> str:
+    if text not in LOG_FORMATS:
+        raise values.InvalidValueError(f"{text!r} is no log format; give one of {', '.join(LOG_FORMATS)}")
+    return text
+
+
+def _secret(text: str) -> Secret:
+    return Secret(values.secret_text(text))
+
+
+VARIABLES = (
+    Variable(
+        "REDIS_URL",
+        "redis_url",
+        "Redis or Valkey server: `redis://`, `rediss://` or `unix://`. "
+        "Without it `bridge up` starts an embedded Valkey.",
+        read=values.redis_url,
+    ),
+    Variable("PORT", "port", "Port of the web side.", "8000", read=_port),
+    Variable(
+        "BRIDGE_CONFIG", "config", "Path of the configuration file, or its whole TOML text.", "bridge.toml"
+    ),
+    Variable("BRIDGE_DATA", "data", "Directory of the embedded store.", "data", read=Path),
+    Variable(
+        "BRIDGE_ADMIN_PASSWORD", "admin_password", "Password of the dashboard.", secret=True, read=_secret
+    ),
+    Variable("BRIDGE_API_TOKEN", "api_token", "Bearer token of the JSON API.", secret=True, read=_secret),
+    Variable(
+        "BRIDGE_SECRET_KEY",
+        "secret_key",
+        "Key that signs the dashboard's cookies.",
+        secret=True,
+        read=_secret,
+    ),
+    Variable(
+        "BRIDGE_PUBLIC_URL",
+        "public_url",
+        "Address under which senders reach the bridge; signatures over the URL use it. "
+        "Without it, the request's own.",
+        read=values.web_url,
+    ),
+    Variable(
+        "SPACEBRING_URL",
+        "spacebring_url",
+        "Base of Spacebring's API: https, or http to this machine.",
+        "https://api.spacebring.com",
+        read=values.api_url,
+    ),
+    Variable(
+        "SPACEBRING_NETWORK_ID", "network_id", "Your network's uuid; a token needs it.", read=values.uuid
+    ),
+    Variable("SPACEBRING_TOKEN", "token", "Bearer token for Spacebring.", secret=True, read=_secret),
+    Variable(
+        "SPACEBRING_CLIENT_ID",
+        "client_id",
+        "Client id for Spacebring, instead of a token.",
+        read=values.secret_text,
+    ),
+    Variable(
+        "SPACEBRING_CLIENT_SECRET",
+        "client_secret",
+        "Client secret that belongs to the client id.",
+        secret=True,
+        read=_secret,
+    ),
+    Variable("SANDBOX_PORT", "sandbox_port", "Port of the sandbox Spacebring.", "8001", read=_port),
+    Variable(
+        "LOG_FORMAT",
+        "log_format",
+        "`json`, `console`, or `auto`: console on a terminal, else JSON.",
+        "auto",
+        read=_log_format,
+    ),
+)
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from `environ`; raises ConfigError with everything that is wrong."""
-    raise NotImplementedError
+    """Read the settings from `environ`; an empty variable counts as not set.
+
+    Raises ConfigError with everything that is wrong, one line each, naming the variable.
+    """
+    found: dict[str, Any] = {}
+    problems: list[str] = []
+    for variable in VARIABLES:
+        try:
+            text = _text(variable, environ)
+            if text:
+                found[variable.field] = variable.read(text)
+        except values.InvalidValueError as error:
+            problems.append(f"{variable.name}: {error}")
+    problems += _half_given(environ)
+    if problems:
+        raise ConfigError(problems)
+    return Settings(**found)
+
+
+def _text(variable: Variable, environ: Mapping[str, str]) -> str:
+    text = _given(variable.name, environ)
+    path = _given(f"{variable.name}_FILE", environ).strip() if variable.secret else ""
+    if text and path:
+        raise values.InvalidValueError(f"is set, and {variable.name}_FILE too; remove one of them")
+    if not path:
+        return text if variable.secret else text.strip()
+    try:
+        return values.read_secret_file(Path(path))
+    except values.InvalidValueError as error:
+        raise values.InvalidValueError(f"{variable.name}_FILE: {error}") from error
+
+
+def _given(name: str, environ: Mapping[str, str]) -> str:
+    text = environ.get(name, "")
+    return text if text.strip() else ""
+
+
+def _half_given(environ: Mapping[str, str]) -> list[str]:
+    given = {
+        variable.name
+        for variable in VARIABLES
+        if _given(variable.name, environ) or (variable.secret and _given(f"{variable.name}_FILE", environ))
+    }
+    token, network = "SPACEBRING_TOKEN" in given, "SPACEBRING_NETWORK_ID" in given
+    client, secret = "SPACEBRING_CLIENT_ID" in given, "SPACEBRING_CLIENT_SECRET" in given
+    rules = (
+        (
+            token and not network,
+            "SPACEBRING_NETWORK_ID: is missing; SPACEBRING_TOKEN works for one network only: name it",
+        ),
+        (
+            client and not secret,
+            "SPACEBRING_CLIENT_SECRET: is missing; set it, or remove SPACEBRING_CLIENT_ID",
+        ),
+        (
+            secret and not client,
+            "SPACEBRING_CLIENT_ID: is missing; set it, or remove SPACEBRING_CLIENT_SECRET",
+        ),
+        (
+            network and not (token or client or secret),
+            "SPACEBRING_TOKEN: is missing; set it, or remove SPACEBRING_NETWORK_ID",
+        ),
+    )
+    return [problem for broken, problem in rules if broken]
