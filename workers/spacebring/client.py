@@ -1,0 +1,289 @@
+"""The Spacebring API as far as the bridge needs it.
+
+https://www.spacebring.com/docs/assets/openapi.json; every failure becomes one of the errors of
+`workers.spacebring.errors`, chosen by the table of `workers.spacebring.answers`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+from marshmallow import ValidationError
+from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.util import parse_url
+
+from workers.spacebring import answers
+from workers.spacebring.answers import Action, Failure
+from workers.spacebring.errors import (
+    CredentialsError,
+    PermanentError,
+    SpacebringError,
+    TemporaryError,
+    UnknownOutcomeError,
+)
+from workers.spacebring.reading import error_message, readable, retry_after
+from workers.spacebring.schemas import (
+    CreatedSchema,
+    CreatedTicket,
+    Location,
+    LocationsSchema,
+    Member,
+    MemberPage,
+    MemberPageSchema,
+    TicketPage,
+    TicketPageSchema,
+)
+from workers.spacebring.transport import Call, Session, StoppedError
+from workers.spacebring.typed import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marshmallow import Schema
+    from requests.structures import CaseInsensitiveDict
+
+    from workers.spacebring.auth import SpacebringAuth
+
+TICKETS = "/support/tickets/v1"
+MEMBERSHIPS = "/community/memberships/v1"
+LOCATIONS = "/locations/v1"
+
+BODY_LIMIT = 2 * 1024 * 1024
+PAGE_LIMIT = 100
+_CHUNK = 65_536
+_MEMBER_PAGES = 5
+_CREATED, _OK = 201, 200
+
+_ERRORS: dict[Action, type[SpacebringError]] = {
+    Action.RETRY: TemporaryError,
+    Action.DEAD: PermanentError,
+    Action.PAUSE: CredentialsError,
+    Action.UNKNOWN: UnknownOutcomeError,
+}
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer as far as it could be read; `broken` is why it ends where it ends, if it broke off."""
+
+    status: int
+    headers: CaseInsensitiveDict[str]
+    body: bytes
+    broken: Exception | None
+
+
+class SpacebringClient:
+    """Files tickets and looks things up, one connection kept alive between calls.
+
+    `base_url` is https, or http to this machine only, else ValueError. `timeout` bounds a whole call in
+    seconds, from the name look-up to the last byte of the answer, and `connect_timeout` the part until the
+    connection stands. `before_request` is called before each request, outside its time (the place of the
+    shared rate limiter); what it raises reaches the caller. `ca_bundle` is a file of certificates to trust
+    instead of the usual ones.
+
+    Nothing is taken from the environment: no proxy, no netrc, no CA variables. Redirects are not followed.
+    No request is ever repeated here. Not shared between threads.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: SpacebringAuth,
+        *,
+        timeout: float = 10.0,
+        connect_timeout: float = 3.05,
+        before_request: Callable[[], None] | None = None,
+        ca_bundle: str | None = None,
+    ) -> None:
+        if timeout <= 0 or connect_timeout <= 0:
+            raise ValueError("the time-outs of the Spacebring client must be more than 0 seconds")
+        self.base_url = checked_base_url(base_url)
+        self.timeout = timeout
+        self.connect_timeout = connect_timeout
+        self._auth = auth
+        self._before_request = before_request
+        self._session = Session(auth, ca_bundle=ca_bundle)
+
+    @override
+    def __repr__(self) -> str:
+        return f"SpacebringClient({self.base_url!r}, {self._auth!r})"
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._session.close()
+
+    def create_ticket(
+        self, draft: Mapping[str, str], *, last_check: Callable[[], None] | None = None
+    ) -> CreatedTicket:
+        """File a ticket: `draft` holds `locationRef`, `text`, `type` and perhaps `userRefRequester`.
+
+        `last_check` is called when the connection stands, immediately before the first byte leaves. If it
+        raises, nothing is sent and its exception reaches the caller as it is.
+
+        Raises TemporaryError (not filed), PermanentError (refused), CredentialsError, or
+        UnknownOutcomeError (perhaps filed).
+        """
+        answer = self._send("POST", TICKETS, json={"ticket": dict(draft)}, last_check=last_check)
+        if answer.status != _CREATED:
+            raise self._refusal(answer, creates=True)
+        created: CreatedTicket = self._read(CreatedSchema(), answer, creates=True)
+        return created
+
+    def find_members(self, location: str, email: str) -> Sequence[Member]:
+        """Return the members of `location` whose address is `email`, by upper and lower case alike.
+
+        Looks at no more than 5 pages. How Spacebring compares `userEmail` is not documented, so what it
+        returns is compared again. Raises TemporaryError, PermanentError or CredentialsError.
+        """
+        wanted = _folded(email)
+        found: list[Member] = []
+        params = {"locationRef": location, "userEmail": wanted}
+        for _ in range(_MEMBER_PAGES):
+            page: MemberPage = self._get(MEMBERSHIPS, params, MemberPageSchema())
+            found += [each for each in page.members if each.user_ref and _folded(each.email) == wanted]
+            if page.next_page in {None, params.get("nextPageToken")}:
+                break
+            params["nextPageToken"] = str(page.next_page)
+        return found
+
+    def list_tickets(self, location: str, *, page: str | None = None, limit: int = PAGE_LIMIT) -> TicketPage:
+        """Return a page of the location's tickets, newest first; `page` is the `next_page` of the one before.
+
+        Raises ValueError if `limit` is not 1 to 100; TemporaryError, PermanentError or CredentialsError.
+        """
+        if not 1 <= limit <= PAGE_LIMIT:
+            raise ValueError(f"Spacebring lists 1 to {PAGE_LIMIT} tickets a page, not {limit}")
+        params = {"locationRef": location, "order": "createDate:desc", "limit": str(limit)}
+        if page is not None:
+            params["nextPageToken"] = page
+        found: TicketPage = self._get(TICKETS, params, TicketPageSchema())
+        return found
+
+    def locations(self) -> Sequence[Location]:
+        """Return the network's locations. Raises TemporaryError, PermanentError or CredentialsError."""
+        found: list[Location] = self._get(LOCATIONS, {}, LocationsSchema())
+        return found
+
+    def _get(self, path: str, params: Mapping[str, str], schema: Schema) -> Any:  # noqa: ANN401 - what a schema loads has no static type
+        answer = self._send("GET", path, params=params)
+        if answer.status != _OK:
+            raise self._refusal(answer, creates=False)
+        return self._read(schema, answer, creates=False)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, object] | None = None,
+        last_check: Callable[[], None] | None = None,
+    ) -> _Answer:
+        """Make one request; SpacebringError if no answer came."""
+        if self._before_request is not None:
+            self._before_request()
+        call = Call(self.timeout, self.connect_timeout, last_check)
+        with call.active():
+            try:
+                response = self._session.request(
+                    method,
+                    self.base_url + path,
+                    params=params,
+                    json=json,
+                    timeout=(self.connect_timeout, self.timeout),
+                    allow_redirects=False,
+                    stream=True,
+                )
+            except StoppedError as stopped:
+                forbidden = stopped.forbidden
+            except (requests.RequestException, HTTPError) as error:
+                raise self._failure(error, creates=method == "POST") from error
+            else:
+                return _whole(response)
+        # Outside the handler, so that the exception is not given a context of ours.
+        raise forbidden
+
+    def _read(self, schema: Schema, answer: _Answer, *, creates: bool) -> Any:  # noqa: ANN401 - as above
+        """Load an answer that should be good; a SpacebringError if it is unreadable."""
+        try:
+            return schema.loads(answer.body.decode())
+        except (ValidationError, ValueError, RecursionError) as error:
+            row = answers.row(Failure.UNREADABLE)
+            if answer.broken is not None:
+                row = answers.classify_exception(answer.broken)
+            message = f"Spacebring answered {answer.status}, but the answer is not readable"
+            kind = _ERRORS[Action.UNKNOWN if creates else Action.RETRY]
+            raise kind(message, status=answer.status, retry_after=None, failure=row.failure) from (
+                answer.broken or error
+            )
+
+    def _refusal(self, answer: _Answer, *, creates: bool) -> SpacebringError:
+        row = answers.classify_status(answer.status)
+        # For a reading call 201 is no more what was asked for than any other success.
+        action = row.action_for(creates=creates)
+        kind = _ERRORS.get(action, TemporaryError)
+        message = error_message(answer.status, answer.body, redact=self._auth.redact)
+        if creates and kind is CredentialsError and self._auth.hint:
+            message = f"{readable(message, 350)} ({self._auth.hint})"
+        asked = retry_after(answer.headers.get("Retry-After"))
+        return kind(message, status=answer.status, retry_after=asked, failure=row.failure)
+
+    def _failure(self, error: Exception, *, creates: bool) -> SpacebringError:
+        row = answers.classify_exception(error)
+        # The innermost cause says what happened; the outer ones repeat the URL, which may hold an address.
+        cause = list(answers.unwrapped(error))[-1]
+        detail = self._auth.redact(readable(str(cause), BODY_LIMIT))
+        kind = _ERRORS[row.action_for(creates=creates)]
+        message = f"Spacebring could not be asked: {row.label}: {detail}"
+        return kind(message, status=None, retry_after=None, failure=row.failure)
+
+
+def checked_base_url(text: str) -> str:
+    """Return the base URL without its last slash; ValueError, naming the mend, if we may not send there."""
+    mend = (
+        "set SPACEBRING_URL to an https URL such as https://api.spacebring.com; "
+        "plain http is taken only to this machine (http://127.0.0.1:PORT)"
+    )
+    if not text.isascii() or not text.isprintable() or set(text) & set(' \\@?#"<>'):
+        raise ValueError(f"the base URL holds characters that do not belong there: {mend}")
+    try:
+        url = parse_url(text)
+        host = (url.host or "").strip("[]")
+        host.encode("idna")
+    except (LocationParseError, UnicodeError):
+        raise ValueError(f"the base URL is not a URL: {mend}") from None
+    if not host or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(host))):
+        raise ValueError(f"the base URL would send credentials in the clear or nowhere: {mend}")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _folded(email: str) -> str:
+    """Lower the ASCII letters only: other alphabets have letters that lower to a Latin one."""
+    return email.strip().encode(errors="replace").lower().decode()
+
+
+def _whole(response: requests.Response) -> _Answer:
+    """Read the body, up to the limit; what breaks off is kept as far as it came."""
+    body = bytearray()
+    broken: Exception | None = None
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                broken = ValueError("the answer is too large")
+                break
+    except (requests.RequestException, HTTPError) as error:
+        broken = error
+    finally:
+        response.close()
+    return _Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]), broken)
