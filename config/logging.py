@@ -26,6 +26,8 @@ _SECRET_KEY = re.compile(
     r"secret|token|passw|authori[sz]ation|signature|cookie|credential|api[_-]?key", re.IGNORECASE
 )
 _SCRUBBERS = (
+    # What a sender wrote must not steer the terminal that shows it, nor be impossible to encode.
+    (re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"), "\N{REPLACEMENT CHARACTER}"),
     # The unguessable part of a hook's URL.
     (re.compile(r"(/hooks/[^/\s?#]+/)[^\s?#\"'<>]+"), r"\1…"),
     (
@@ -34,9 +36,7 @@ _SCRUBBERS = (
     ),
     (re.compile(r"\b(bearer\s+)[\w.~+/=-]{16,}", re.IGNORECASE), rf"\1{REDACTED}"),
     # User and password of a URL, such as REDIS_URL in an error's message.
-    (re.compile(r"(://)[^/\s@\"'<>]+@"), rf"\1{REDACTED}@"),
-    # What a sender wrote must not steer the terminal that shows it, nor be impossible to encode.
-    (re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]"), "\N{REPLACEMENT CHARACTER}"),
+    (re.compile(r"(://)[^/\s\"'<>]+@"), rf"\1{REDACTED}@"),
 )
 
 
