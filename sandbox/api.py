@@ -78,14 +78,11 @@ def get_ticket(ref: str) -> Response:
 @api.put("/support/tickets/v1/<ref>/status")
 def set_status(ref: str) -> Response:
     """Set a ticket's status: 200 with the ticket and the activity, 400, or 404."""
-    store = parts().store
     status = load(NewStatus, body())["ticket"]["status"]
-    known = _known_ticket(ref)
-    activity = store.set_status(known.id, status)
-    ticket = store.ticket(known.id)
-    if activity is None or ticket is None:
+    activity = parts().store.set_status(_ticket_id(ref), status)
+    if activity is None:
         raise _no_ticket()
-    return jsonify(ticket=_ticket(ticket), activity=_activity(activity))
+    return jsonify(ticket=_ticket(_known_ticket(ref)), activity=_activity(activity))
 
 
 @api.get("/community/memberships/v1")
@@ -132,8 +129,12 @@ def _known_location(ref: str, path: list[str | int]) -> str:
     return ref
 
 
+def _ticket_id(ref: str) -> str:
+    return str(load(TicketId, {"id": ref})["id"])
+
+
 def _known_ticket(ref: str) -> Ticket:
-    ticket = parts().store.ticket(load(TicketId, {"id": ref})["id"])
+    ticket = parts().store.ticket(_ticket_id(ref))
     if ticket is None:
         raise _no_ticket()
     return ticket

@@ -46,16 +46,20 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "refused": Preset("Tickets refused", "Filing a ticket is answered 400.", Fault("status", status=400)),
     "limited": Preset(
-        "Every third limited",
-        "Every third ticket is answered 429, Retry-After 2 s.",
+        "One in three limited",
+        "One ticket in three is answered 429, to retry after 2\N{NO-BREAK SPACE}s.",
         Fault("status", status=429, retry_after=2, every=3),
     ),
-    "slow": Preset("Slow", "Filing a ticket takes 3 s longer.", Fault("latency", seconds=3)),
+    "slow": Preset("Slow", "Filing a ticket takes 3\N{NO-BREAK SPACE}s longer.", Fault("latency", seconds=3)),
     "silent": Preset(
-        "Silent, not filed", "No answer for 30 s, and no ticket.", Fault("timeout_before_commit")
+        "Silent, not filed",
+        "No answer for 30\N{NO-BREAK SPACE}s, and no ticket.",
+        Fault("timeout_before_commit"),
     ),
     "silent-filed": Preset(
-        "Silent, but filed", "The ticket is filed, then no answer for 30 s.", Fault("timeout_after_commit")
+        "Silent, but filed",
+        "The ticket is filed, then no answer for 30\N{NO-BREAK SPACE}s.",
+        Fault("timeout_after_commit"),
     ),
     "error-filed": Preset(
         "Error, but filed", "The ticket is filed, the answer is 500.", Fault("error_after_commit")

@@ -73,13 +73,12 @@ def running(app: Flask, port: int = 0, *, host: str = "127.0.0.1") -> Iterator[s
     At the end every wait of a fault is cut short and every thread has ended. Raises OSError when the
     port cannot be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family, backlog=_BACKLOG) as listener:
+    with socket.create_server((host, port), backlog=_BACKLOG) as listener:
         server = _Server(listener, app)
     thread = threading.Thread(target=server.serve_forever, args=[_POLL], name="sandbox")
     thread.start()
     try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+        yield f"http://{host}:{server.port}"
     finally:
         server.shutdown()
         thread.join()

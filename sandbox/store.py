@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -65,10 +65,6 @@ class Position:
     seq: int
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 class Store:
     """Tickets and documents in one SQLite database, safe to use from many threads.
 
@@ -88,11 +84,13 @@ class Store:
         connection.executescript(_SCHEMA)
         self._connection = connection
         self._lock = threading.RLock()
+        self._last = datetime.min.replace(tzinfo=UTC)
 
     def file(self, *, location: str, kind: str, text: str, requester: str | None) -> Ticket:
         """File a ticket of type `kind` and give it, with the next number of its location."""
-        ref, now = str(uuid4()), _now()
+        ref = str(uuid4())
         with self._lock, self._connection as connection:
+            now = self._now()
             connection.execute(
                 "INSERT INTO ticket (id, location, number, type, text, requester, status, created, updated)"
                 " SELECT :id, :location, 1 + ifnull(max(number), 0), :type, :text, :requester,"
@@ -125,8 +123,8 @@ class Store:
 
     def set_status(self, ref: str, status: str) -> Activity | None:
         """Set a ticket's status and give the activity that this makes; None when there is no such ticket."""
-        activity = Activity(str(uuid4()), ref, "statusUpdated", status, _now())
         with self._lock, self._connection as connection:
+            activity = Activity(str(uuid4()), ref, "statusUpdated", status, self._now())
             changed = connection.execute(
                 "UPDATE ticket SET status = :status, updated = :now, status_updated = :now WHERE id = :id",
                 {"status": status, "now": activity.created, "id": ref},
@@ -197,6 +195,11 @@ class Store:
         """Keep a text under a name, in place of what was there."""
         with self._lock, self._connection as connection:
             connection.execute("INSERT OR REPLACE INTO document (name, value) VALUES (?, ?)", [name, value])
+
+    def _now(self) -> str:
+        # No two changes in one millisecond: lists sorted by a date are in the order of what happened.
+        self._last = max(datetime.now(UTC), self._last + timedelta(milliseconds=1))
+        return self._last.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _record(self, activity: Activity) -> None:
         self._connection.execute(

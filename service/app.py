@@ -78,7 +78,7 @@ def _log_request(response: Response) -> Response:
         status=response.status_code,
         duration_ms=round((time.perf_counter() - g.started) * 1000, 1),
         channel=g.get("channel"),
-        event=g.get("event"),
+        event_id=g.get("event"),
         outcome=g.get("status"),
     )
     return response

@@ -1,10 +1,9 @@
-"""What the web side's views share: one `Web` an app, reached through `current()`."""
+"""What the web side works with, put together once by `create_app` and found through the app."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import current_app
 
@@ -14,22 +13,21 @@ if TYPE_CHECKING:
     from config.channels import Config
     from config.settings import Settings
     from service.core.ledger import Ledger
-    from service.core.wiring import Door
 
 EXTENSION = "bridge"
 
 
 @dataclass(frozen=True)
 class Web:
-    """Settings, configuration, ledger and the open channels of one app."""
+    """The parts that a request may use; `create_app` stores it in `app.extensions["bridge"]`."""
 
     settings: Settings
     config: Config
     ledger: Ledger
     redis: Redis
-    doors: Mapping[str, Door] = field(default_factory=dict)
 
 
 def current() -> Web:
-    """Give the running app's `Web`."""
-    return cast("Web", current_app.extensions[EXTENSION])
+    """Give the parts of the app that serves this request; raises KeyError where none were stored."""
+    web: Web = current_app.extensions[EXTENSION]
+    return web

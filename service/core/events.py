@@ -1,29 +1,52 @@
-"""The canonical form of what came in: `InboundEvent`, whoever sent it."""
+"""The canonical form of what came in: `InboundEvent`, whoever sent it.
+
+Whatever a source hands over, the texts of an event are clean: no control characters, no lone
+surrogates, plain line feeds, and on one line where more would be an injection.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from marshmallow import EXCLUDE, Schema, fields, post_load
+
+from service.core.text import clean, line
 
 Kind = Literal["email", "form", "message"]
 
 
+class _Clean:
+    """Cleans the texts of a frozen record when it is made; `_lines` are those of one line."""
+
+    _texts: ClassVar[tuple[str, ...]] = ()
+    _lines: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for names, make in ((self._texts, clean), (self._lines, line)):
+            for name in names:
+                object.__setattr__(self, name, make(getattr(self, name)))
+
+
 @dataclass(frozen=True)
-class Sender:
+class Sender(_Clean):
     """Who wrote: either part may be empty."""
+
+    _lines = ("name", "email")
 
     name: str = ""
     email: str = ""
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(_Clean):
     """One question of a form with its answer as text.
 
     `key` is the vendor's own name of the field, `label` what the person saw.
     """
+
+    _texts = ("value",)
+    _lines = ("label", "key", "kind")
 
     label: str
     value: str
@@ -32,8 +55,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class File:
+class File(_Clean):
     """A file that came along: its name, and where it can be fetched if the vendor says so."""
+
+    _lines = ("name", "content_type", "url")
 
     name: str
     content_type: str = ""
@@ -42,12 +67,15 @@ class File:
 
 
 @dataclass(frozen=True)
-class InboundEvent:
+class InboundEvent(_Clean):
     """One verified inbound delivery.
 
     `late_keys` are dedupe keys known only after parsing (an RFC 5322 Message-ID). `ignore` says why
     this makes no ticket (an auto-reply, a bot) and is empty where it makes one.
     """
+
+    _texts = ("body",)
+    _lines = ("subject", "recipient", "origin", "ignore")
 
     kind: Kind
     sender: Sender = field(default_factory=Sender)

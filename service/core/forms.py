@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.core.errors import UnreadableError
+from service.core.text import decode
 
 if TYPE_CHECKING:
     from service.core.request import InboundRequest
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 MAX_FIELDS = 5000
+# The parser's own limits are 8 header lines a part of 4 KB: a forwarded mail can have more.
+MAX_PART_HEADERS = 100
+MAX_PART_HEADER = 65_536
 
-
-def decode(value: bytes) -> str:
-    """Give the text: UTF-8 where it is, else Windows-1252, which reads every Latin-1 mail."""
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("cp1252", "replace")
+__all__ = ["MULTIPART", "URLENCODED", "Form", "FormFile", "decode", "read_form"]
 
 
 @dataclass(frozen=True)
@@ -124,13 +122,18 @@ class _Collector:
 
 
 def _multipart(content_type: str, body: bytes) -> Form:
-    _, options = parse_options_header(content_type)
+    _, options = parse_options_header(content_type.encode("latin-1", "replace"))
+    boundary = options.get(b"boundary", b"")
+    if not boundary:
+        raise UnreadableError("the multipart body has no boundary")
     collector = _Collector()
     names = ("part_begin", "part_data", "header_field", "header_value", "header_end", "end")
     try:
         parser = MultipartParser(
-            options.get(b"boundary", b""),
+            boundary,
             {f"on_{name}": getattr(collector, f"on_{name}") for name in names},  # type: ignore[arg-type]
+            max_header_count=MAX_PART_HEADERS,
+            max_header_size=MAX_PART_HEADER,
         )
         parser.write(body)
         parser.finalize()

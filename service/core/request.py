@@ -34,6 +34,13 @@ class Headers:
         wanted = name.lower()
         return [value for key, value in self.pairs if key.lower() == wanted]
 
+    def replaced(self, **values: str) -> Headers:
+        """Give the headers with these set anew: `X_Signature="…"` sets `X-Signature`."""
+        fresh = {name.replace("_", "-"): value for name, value in values.items()}
+        gone = {name.lower() for name in fresh}
+        kept = [pair for pair in self.pairs if pair[0].lower() not in gone]
+        return Headers((*kept, *fresh.items()))
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.pairs)
 
@@ -65,9 +72,8 @@ class InboundRequest:
         """Give the request as it may be stored: no credentials in headers, path or query."""
         parts = urlsplit(self.url)
         query = [(key, value) for key, value in self.query if key not in _SECRET_PARAMETERS]
-        path = parts.path
-        if self.path_token:
-            path = path.removesuffix(self.path_token).rstrip("/")
+        # The token may stand percent-encoded in the path: it goes as a segment, not as a text.
+        path = parts.path.rstrip("/").rpartition("/")[0] if self.path_token else parts.path
         host = parts.netloc.rpartition("@")[2]
         return InboundRequest(
             method=self.method,

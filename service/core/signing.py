@@ -71,6 +71,11 @@ def same(given: bytes, expected: bytes) -> bool:
     return hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(expected).digest())
 
 
+def _bytes(text: str) -> bytes:
+    # A header may hold anything; what no encoding can hold must still compare, and not match.
+    return text.encode("utf-8", "surrogatepass")
+
+
 def verify(
     request: InboundRequest,
     locks: Locks,
@@ -107,7 +112,7 @@ def _check_token(request: InboundRequest, tokens: Sequence[bytes]) -> None:
         bearer.strip() if scheme.lower() == "bearer" else "",
         request.headers.get("X-Bridge-Token"),
     ]
-    candidates = [value.encode("utf-8", "surrogateescape") for value in given if value]
+    candidates = [_bytes(value) for value in given if value]
     if not any([same(candidate, token) for candidate in candidates for token in tokens]):  # noqa: C419 - no early end
         raise Unauthorized("token", "The channel's token is missing or wrong")
 
@@ -123,55 +128,60 @@ def _check_basic(request: InboundRequest, pairs: Sequence[bytes]) -> None:
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """The time that a signature covers, and how far from now it may lie on either side.
+class Window:
+    """How far a signed time may lie from now, in seconds on either side.
 
-    `read` gives it as text in units of `unit` seconds; `window` is in seconds.
+    `unit` is the length of the vendor's tick in seconds.
     """
 
-    read: Callable[[InboundRequest], str]
-    window: float
+    back: float
+    ahead: float
     unit: float = 1.0
 
-    def check(self, request: InboundRequest, now: float) -> None:
+    def check(self, stamp: str, now: float) -> None:
         """Raise Unauthorized unless the stamp is a whole number within the window."""
-        text = self.read(request)
-        if not (text.isascii() and text.isdigit() and len(text) <= 16):  # noqa: PLR2004 - longer is no time
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 16):  # noqa: PLR2004 - longer is no time
             raise Unauthorized("stale", "The signature's time is missing or not a number")
-        if abs(now - int(text) * self.unit) > self.window:
+        age = now - int(stamp) * self.unit
+        if not -self.ahead <= age <= self.back:
             raise Unauthorized("stale", "The signature's time is too far from now")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a request says about its signature: the candidates, the signed bytes, the signed time."""
+
+    signatures: Sequence[str]
+    message: bytes
+    stamp: str = ""
 
 
 @dataclass(frozen=True)
 class HmacScheme:
     """The HMAC families, by parameters.
 
-    `signatures` gives the candidates from the request (any may match), `message` the signed bytes,
-    `stamp` the covered time if the vendor signs one.
+    `read` takes from a request what is signed; it may raise Unauthorized. Any of the signatures may
+    match any of the secrets. `window` is set where the vendor signs a time.
     """
 
-    signatures: Callable[[InboundRequest], Sequence[str]]
-    message: Callable[[InboundRequest], bytes]
+    read: Callable[[InboundRequest], Signed]
     digest: str = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
-    stamp: Stamp | None = None
+    window: Window | None = None
 
     def check(self, request: InboundRequest, secrets: Sequence[bytes], now: float) -> None:
-        """Raise Unauthorized unless a candidate signs the message with one of the secrets."""
-        given = [value.encode("utf-8", "surrogateescape") for value in self.signatures(request) if value]
+        """Raise Unauthorized unless the message is signed with one of the secrets, in time."""
+        signed = self.read(request)
+        given = [_bytes(value) for value in signed.signatures if value]
         if not given:
             raise Unauthorized("signature", "The signature is missing")
-        message = self.message(request)
-        expected = [self._sign(secret, message) for secret in secrets]
-        if not any([same(one, other) for one in given for other in expected]):  # noqa: C419
+        expected = [self.sign(signed.message, secret).encode() for secret in secrets]
+        if not any([same(one, other) for one in given for other in expected]):  # noqa: C419 - no early end
             raise Unauthorized("signature", "The signature is wrong")
-        if self.stamp is not None:
-            self.stamp.check(request, now)
+        if self.window is not None:
+            self.window.check(signed.stamp, now)
 
-    def sign(self, request: InboundRequest, secret: bytes) -> str:
+    def sign(self, message: bytes, secret: bytes) -> str:
         """Give the signature that `check` expects, for `bridge send` and tests."""
-        return self._sign(secret, self.message(request)).decode("ascii")
-
-    def _sign(self, secret: bytes, message: bytes) -> bytes:
         mac = hmac.new(secret, message, self.digest)
-        return mac.hexdigest().encode() if self.encoding == "hex" else base64.b64encode(mac.digest())
+        return mac.hexdigest() if self.encoding == "hex" else base64.b64encode(mac.digest()).decode()

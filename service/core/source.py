@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from service.core import signing
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Locks, Scheme, Verified
+
+_MAX_ID = 200
 
 Lane = Literal["person", "backlog"]
 
@@ -69,6 +73,7 @@ class Source(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str]
+    # Media types that the vendor sends; `*` stands for anything, as in `application/*+json`.
     content_types: ClassVar[tuple[str, ...]]
     answers: ClassVar[Answers] = Answers()
     lane: ClassVar[Lane] = "backlog"
@@ -94,12 +99,17 @@ class Source(ABC):
         del verified
         return None
 
+    def accepts(self, request: InboundRequest) -> bool:
+        """Say whether the request's media type is one that this source sends; if not, it is a 415."""
+        return any(fnmatchcase(request.content_type, pattern) for pattern in self.content_types)
+
     @abstractmethod
     def identify(self, verified: Verified) -> Sequence[Part]:
         """Name the events in the request and their keys: light and bounded, nothing is mapped yet.
 
         An empty answer means that there is nothing to keep. Raises UnreadableError where the body
-        is not this source's: it is then kept whole, under its content hash.
+        is not this source's: it is then kept whole, under its content hash. A source with
+        `verdict` raises Invalid instead.
         """
 
     @abstractmethod
@@ -120,6 +130,22 @@ class Source(ABC):
         return request
 
 
+def vendor_key(kind: str, value: str) -> Key:
+    """Give the dedupe key of an id that the sender chose: short, whatever it sends."""
+    plain = len(value) <= _MAX_ID and value.isprintable()
+    return Key(f"{kind}:{value if plain else _digest(value.encode('utf-8', 'replace'))}")
+
+
+def canonical_key(value: object) -> Key:
+    """Give the dedupe key of plain data, the same however it was written down."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return Key(_digest(text.encode()), content=True)
+
+
 def content_key(request: InboundRequest) -> Key:
     """Give the dedupe key of a body that names no id of its own."""
-    return Key(f"sha256:{hashlib.sha256(request.body).hexdigest()}", content=True)
+    return Key(_digest(request.body), content=True)
+
+
+def _digest(value: bytes) -> str:
+    return f"sha256:{hashlib.sha256(value).hexdigest()}"

@@ -165,7 +165,9 @@ def test_spacebring_may_be_this_machine_over_plain_http(host: str) -> None:
     assert load_settings({"SPACEBRING_URL": f"http://{host}"}).spacebring_url == f"http://{host}"
 
 
-@pytest.mark.parametrize("url", ["redis://", "redis://h/0", "rediss://:pw@h:1", "unix:///run/redis.sock?db=1"])
+@pytest.mark.parametrize(
+    "url", ["redis://", "redis://h/0", "rediss://:pw@h:1", "unix:///run/redis.sock?db=1"]
+)
 def test_redis_urls_stay_as_they_are(url: str) -> None:
     assert load_settings({"REDIS_URL": url}).redis_url == url
 

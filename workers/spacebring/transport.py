@@ -67,6 +67,7 @@ class Call:
     last_check: Callable[[], None] | None = None
     sent: bool = False
     ends: float = field(init=False)
+    reader: io.BufferedReader | None = None
 
     def __post_init__(self) -> None:
         self.ends = time.monotonic() + self.seconds
@@ -79,6 +80,9 @@ class Call:
             yield
         finally:
             _CALL.reset(token)
+            # An answer that fails while it is parsed is dropped unclosed, and would hold its socket open.
+            if self.reader is not None:
+                self.reader.close()
 
     def left(self) -> float:
         """Return the seconds left; TimeoutError if there are none."""
@@ -135,7 +139,8 @@ class _BoundedResponse(http.client.HTTPResponse):
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
-        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, _CALL.get()))
+        call = _CALL.get()
+        self.fp = call.reader = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, call))
 
 
 class Connection(HTTPConnection):

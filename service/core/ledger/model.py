@@ -117,6 +117,8 @@ class Event:
     ticket_id: str
     ticket_number: int | None
     has_body: bool
+    requester_refused: bool
+    lookups_failed: int
     due: datetime | None = None
 
     @classmethod
@@ -140,6 +142,8 @@ class Event:
             draft=json.loads(given("draft")) if given("draft") else None,
             ticket_number=int(given("ticket_number")) if given("ticket_number") else None,
             has_body=given("body") == "1",
+            requester_refused=given("requester_refused") == "1",
+            lookups_failed=int(given("lookups_failed") or 0),
         )
 
 

@@ -116,6 +116,10 @@ class Reader:
             return None
         return Pause(fields["kind"], fields["why"], moment(fields["since"]), moment(fields["until"]))
 
+    def dead_version(self) -> int:
+        """Give a number that changes whenever an event becomes a dead letter, or stops being one."""
+        return int(self._redis.get(f"{self._prefix}dead:version") or 0)
+
     def _oldest_waiting(self) -> datetime | None:
         oldest = [
             score

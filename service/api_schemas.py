@@ -1,0 +1,243 @@
+"""The API's shapes, in marshmallow: what is checked on the way in, and the OpenAPI document's source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import Schema, fields, validate
+from webargs.fields import DelimitedList
+
+from service.core.ledger.reader import MAX_PAGE
+from service.core.ledger.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.core.ledger import Attempt, Event
+    from service.core.overview import Overview
+
+STATES = tuple(state.value for state in State)
+MAX_IDS = 10_000
+
+
+def _about(text: str) -> dict[str, str]:
+    return {"description": text}
+
+
+class EventsQuery(Schema):
+    """Which events to list."""
+
+    status = DelimitedList(
+        fields.String(validate=validate.OneOf(STATES, error="{input} is no status; give one of {choices}")),
+        load_default=[],
+        metadata=_about("One or several states, separated by commas."),
+    )
+    channel = fields.String(load_default="", metadata=_about("Only events of this channel."))
+    q = fields.String(
+        load_default="",
+        validate=validate.Length(max=200),
+        metadata=_about(
+            "Looked for, without case, in id, marker, sender, subject, reason and ticket number (`#12`). "
+            "A page of a search may be short, or empty, and still have a cursor."
+        ),
+    )
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MAX_PAGE))
+    cursor = fields.String(
+        load_default=None, validate=validate.Length(max=64), metadata=_about("The last answer's `cursor`.")
+    )
+
+
+class ReplayBody(Schema):
+    """How to replay one event."""
+
+    confirm = fields.Boolean(
+        load_default=False,
+        metadata=_about("Send it although an earlier attempt may have made a ticket already."),
+    )
+
+
+class BulkBody(Schema):
+    """Which dead letters; all filters must fit, and none at all means every dead letter."""
+
+    channel = fields.String(load_default="", metadata=_about("Only those of this channel."))
+    reason = fields.String(
+        load_default="", metadata=_about("Only those with this in their reason, or with this code.")
+    )
+    ids = fields.List(
+        fields.String(),
+        load_default=None,
+        validate=validate.Length(max=MAX_IDS),
+        metadata=_about("Only these events; an empty list means none."),
+    )
+
+
+class BulkReplayBody(BulkBody):
+    """Which dead letters to replay."""
+
+    confirm = fields.Boolean(
+        load_default=False,
+        metadata=_about(
+            "Also those whose last attempt may have made a ticket already; else they are passed over."
+        ),
+    )
+
+
+class Replayed(Schema):
+    """How many dead letters were replayed."""
+
+    replayed = fields.Integer(required=True)
+
+
+class Discarded(Schema):
+    """How many dead letters were discarded."""
+
+    discarded = fields.Integer(required=True)
+
+
+class SenderView(Schema):
+    """Who wrote; empty where it is not known (yet)."""
+
+    name = fields.String(required=True)
+    email = fields.String(required=True)
+
+
+class DraftView(Schema):
+    """The ticket as it was, or is being, sent."""
+
+    locationRef = fields.String(required=True)  # noqa: N815 - Spacebring's own name
+    text = fields.String(required=True)
+    type = fields.String(required=True)
+    userRefRequester = fields.String(required=True, allow_none=True)  # noqa: N815 - Spacebring's own name
+
+
+class TicketView(Schema):
+    """The ticket in Spacebring."""
+
+    id = fields.String(required=True)
+    number = fields.Integer(required=True, allow_none=True)
+
+
+class AttemptView(Schema):
+    """One try at filing the ticket."""
+
+    at = fields.AwareDateTime(required=True)
+    outcome = fields.String(required=True, metadata=_about("`sending` until it has been recorded."))
+    status = fields.Integer(required=True, allow_none=True, metadata=_about("The HTTP status."))
+    error = fields.String(required=True, allow_none=True, metadata=_about("Spacebring's own message."))
+    duration_ms = fields.Integer(required=True, allow_none=True)
+
+
+class EventView(Schema):
+    """One event."""
+
+    id = fields.String(required=True)
+    marker = fields.String(required=True, metadata=_about("Stands in the ticket's text."))
+    channel = fields.String(required=True)
+    source = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(STATES))
+    received_at = fields.AwareDateTime(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+    due_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=_about("When an active event next needs attention.")
+    )
+    dedupe_key = fields.String(required=True)
+    repeats = fields.Integer(required=True, metadata=_about("How often it was sent again."))
+    sender = fields.Nested(SenderView, required=True)
+    subject = fields.String(required=True)
+    draft = fields.Nested(
+        DraftView, required=True, allow_none=True, metadata=_about("Null before the first attempt.")
+    )
+    ticket = fields.Nested(TicketView, required=True, allow_none=True)
+    attempts = fields.List(fields.Nested(AttemptView), required=True)
+    code = fields.String(required=True, allow_none=True, metadata=_about("A short word for the reason."))
+    reason = fields.String(required=True, allow_none=True)
+
+
+class EventList(Schema):
+    """A page of events, newest first."""
+
+    events = fields.List(fields.Nested(EventView), required=True)
+    cursor = fields.String(required=True, allow_none=True, metadata=_about("Asks for the next page."))
+
+
+class OldestView(Schema):
+    """The unfinished event that has waited for longest."""
+
+    at = fields.AwareDateTime(required=True)
+    seconds = fields.Float(required=True)
+
+
+class DeliveryView(Schema):
+    """Whether tickets are being filed."""
+
+    healthy = fields.Boolean(required=True)
+    why = fields.String(required=True, allow_none=True)
+
+
+class StatsView(Schema):
+    """The bridge in figures."""
+
+    at = fields.AwareDateTime(required=True)
+    states = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    queues = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    due = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    oldest_waiting = fields.Nested(OldestView, required=True, allow_none=True)
+    workers = fields.Integer(required=True, metadata=_about("Workers alive."))
+    delivery = fields.Nested(DeliveryView, required=True)
+
+
+class Document(Schema):
+    """An OpenAPI document."""
+
+    openapi = fields.String(required=True)
+    info = fields.Dict(required=True)
+    paths = fields.Dict(required=True)
+    components = fields.Dict()
+
+
+class ErrorView(Schema):
+    """Why a call was refused."""
+
+    code = fields.Integer(required=True, metadata=_about("The HTTP status."))
+    status = fields.String(required=True, metadata=_about("Its name."))
+    message = fields.String(required=True)
+    errors = fields.Dict(metadata=_about("With 422: what is wrong, by place and field."))
+
+
+def event_data(event: Event, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Give an event as `EventView` has it."""
+    draft = None if event.draft is None else {"userRefRequester": None, **event.draft}
+    ticket = {"id": event.ticket_id, "number": event.ticket_number} if event.ticket_id else None
+    return {
+        "id": event.id,
+        "marker": event.marker,
+        "channel": event.channel,
+        "source": event.source,
+        "status": event.state.value,
+        "received_at": event.received,
+        "updated_at": event.updated,
+        "due_at": event.due,
+        "dedupe_key": event.dedupe,
+        "repeats": event.repeats,
+        "sender": {"name": event.name, "email": event.email},
+        "subject": event.subject,
+        "draft": draft,
+        "ticket": ticket,
+        "attempts": [{**vars(attempt), "error": attempt.error or None} for attempt in attempts],
+        "code": event.code or None,
+        "reason": event.reason or None,
+    }
+
+
+def stats_data(view: Overview) -> dict[str, Any]:
+    """Give an overview as `StatsView` has it."""
+    oldest = view.stats.oldest_waiting
+    return {
+        "at": view.at,
+        "states": view.stats.states,
+        "queues": view.queues,
+        "due": view.stats.due,
+        "oldest_waiting": None if oldest is None else {"at": oldest, "seconds": view.waited},
+        "workers": view.workers,
+        "delivery": {"healthy": view.delivery.healthy, "why": view.delivery.why or None},
+    }

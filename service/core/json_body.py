@@ -1,0 +1,110 @@
+"""Reads JSON that strangers wrote: bounded, and free of what JSON cannot really say."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from marshmallow import ValidationError
+
+from service.core.errors import UnreadableError
+from service.core.text import decode, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marshmallow import Schema
+
+MAX_DEPTH = 32
+
+
+def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON is any
+    """Give the value that the body holds.
+
+    NaN and infinities are refused, lone surrogates replaced; of a repeated key the last counts.
+    Unless `strict`, a body that is not UTF-8 is read as Windows-1252. Raises UnreadableError.
+    """
+    try:
+        text = body.decode("utf-8-sig") if strict else decode(body)
+        return _tame(json.loads(text, parse_constant=_refuse, parse_float=_finite), depth)
+    except RecursionError as error:
+        raise UnreadableError(f"the JSON is nested deeper than {depth}") from error
+    except ValueError as error:
+        raise UnreadableError(f"the body is not JSON: {error}") from error
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Give the object that the body holds, read leniently; raises UnreadableError if it is none."""
+    value = read_json(body)
+    if not isinstance(value, dict):
+        raise UnreadableError("the JSON is not an object")
+    return value
+
+
+def load(schema: Schema, value: object) -> dict[str, Any]:
+    """Give what the schema makes of the value, nulls left out; raises UnreadableError naming each path."""
+    try:
+        loaded = schema.load(value)  # type: ignore[arg-type] # it checks for itself that this is an object
+    except ValidationError as error:
+        problems = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in problems_of(error).items())
+        raise UnreadableError(f"not as documented: {problems}") from error
+    return {name: inner for name, inner in loaded.items() if inner is not None}
+
+
+def problems_of(error: ValidationError, prefix: str = "") -> dict[str, list[str]]:
+    """Give what is wrong by path: `requester.email`, `files.0.name`."""
+    return dict(_problems(error.normalized_messages(), prefix))  # type: ignore[no-untyped-call]
+
+
+def _problems(messages: dict[Any, Any], prefix: str) -> Iterator[tuple[str, list[str]]]:
+    for name, inner in messages.items():
+        path = f"{prefix}{name}".removesuffix("._schema")
+        if isinstance(inner, dict):
+            yield from _problems(inner, f"{path}.")
+        else:
+            yield path, inner
+
+
+def scalar_text(value: object) -> str:
+    """Give a JSON scalar as a person writes it; nothing for null, objects and lists."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def flatten(key: str, value: object) -> Iterator[tuple[str, str]]:
+    """Give the texts in a value with their paths; a list of scalars is one text."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from flatten(f"{key}.{name}", inner)
+    elif isinstance(value, list):
+        yield key, ", ".join(filter(None, map(scalar_text, value)))
+        for place, inner in enumerate(value):
+            if isinstance(inner, dict | list):
+                yield from flatten(f"{key}.{place}", inner)
+    else:
+        yield key, scalar_text(value)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _tame(value: object, depth: int) -> object:
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, dict | list):
+        if depth == 0:
+            raise RecursionError
+        if isinstance(value, dict):
+            return {whole(key): _tame(inner, depth - 1) for key, inner in value.items()}
+        return [_tame(inner, depth - 1) for inner in value]
+    return value

@@ -1,0 +1,86 @@
+"""A mail, however the vendor handed it over, and the event that it makes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from service.core.events import File, InboundEvent
+from service.core.html_text import html_to_text
+from service.core.mail_headers import addresses, header_text, ignore_reason, sender_of
+from service.core.source import vendor_key
+from service.core.text import clean, line
+
+if TYPE_CHECKING:
+    from service.core.request import Headers
+
+_PATH = re.compile(r"[/\\]")
+_HASH_CHARS = 32
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file in a mail; its content serves to tell two mails apart and is not kept."""
+
+    name: str
+    content_type: str = ""
+    content: bytes = b""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The parts of a mail that the vendor gave: headers may hold RFC 2047 words.
+
+    `recipient` is the envelope's; `envelope_from` is None where it is not known.
+    """
+
+    headers: Headers
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    recipient: str = ""
+    envelope_from: str | None = None
+
+
+def mail_event(mail: Mail) -> InboundEvent:
+    """Make the event: the full text, names of files, who wrote, and why it is to be ignored, if so."""
+    sender = sender_of(mail.headers, mail.recipient)
+    return InboundEvent(
+        kind="email",
+        sender=sender,
+        subject=header_text(mail.headers.get("Subject")),
+        body=mail.text if clean(mail.text) else html_to_text(mail.html),
+        files=tuple(
+            File(name=_file_name(each.name), content_type=each.content_type, size=len(each.content) or None)
+            for each in mail.attachments
+        ),
+        recipient=mail.recipient or next((each.email for each in addresses(mail.headers.get("To"))), ""),
+        late_keys=_late_keys(mail),
+        ignore=ignore_reason(mail.headers, sender, mail.recipient, mail.envelope_from),
+    )
+
+
+def _file_name(name: str) -> str:
+    return line(_PATH.split(header_text(name))[-1]) or "unnamed"
+
+
+def _late_keys(mail: Mail) -> tuple[str, ...]:
+    """Give the key that two deliveries of one mail share: its id, and what it says.
+
+    The id alone is not enough: broken senders repeat one. Trace headers differ from recipient to
+    recipient, so the content is the decoded parts and never the raw mail. Without an id the date
+    and the writer stand for it; without those nothing does.
+    """
+    told = line(mail.headers.get("Message-ID")).strip("<> ").lower()
+    if not told and mail.headers.get("Date"):
+        told = f"{line(mail.headers.get('Date'))} {line(mail.headers.get('From'))}"
+    if not told:
+        return ()
+    digest = hashlib.sha256()
+    for text in (mail.text, mail.html):
+        digest.update("\n".join(part.rstrip() for part in clean(text).split("\n")).encode() + b"\0")
+    for each in mail.attachments:
+        digest.update(hashlib.sha256(each.content).digest())
+    return (f"{vendor_key('mail', told).value}:{digest.hexdigest()[:_HASH_CHARS]}",)

@@ -1,0 +1,81 @@
+"""How the bridge does right now: what API, metrics, dashboard and CLI all show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from service.core import queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from redis import Redis
+
+    from service.core.ledger import Ledger, Pause, Stats
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Whether delivery works; `why` says what is wrong and what to do, and is empty where it works."""
+
+    healthy: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The ledger's figures with the queues', at one moment."""
+
+    at: datetime
+    stats: Stats
+    queues: Mapping[str, int]
+    workers: int
+    delivery: Delivery
+
+    @property
+    def waited(self) -> float | None:
+        """For how many seconds the oldest unfinished event has waited; None where none waits."""
+        oldest = self.stats.oldest_waiting
+        return max(0.0, (self.at - oldest).total_seconds()) if oldest is not None else None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def overview(ledger: Ledger, redis: Redis, *, clock: Callable[[], datetime] = _utc_now) -> Overview:
+    """Look at ledger and queues; raises redis.RedisError."""
+    stats, workers, now = ledger.stats(), queue.workers_alive(redis), clock()
+    return Overview(
+        at=now,
+        stats=stats,
+        queues=queue.depths(redis),
+        workers=workers,
+        delivery=_delivery(stats.pause, workers),
+    )
+
+
+def _delivery(pause: Pause | None, workers: int) -> Delivery:
+    problems = []
+    if pause is not None:
+        problems.append(_paused(pause))
+    if not workers:
+        problems.append(
+            "No worker is running: what comes in is kept, but nothing is delivered. "
+            "Start `bridge worker`, or look in its log for why it stopped."
+        )
+    return Delivery(healthy=not problems, why=" ".join(problems))
+
+
+def _paused(pause: Pause) -> str:
+    if pause.kind == "credentials":
+        what = "Spacebring refuses our credentials. Check SPACEBRING_TOKEN (or client id and secret)."
+    else:
+        what = "Spacebring does not take tickets: it is down or cannot be reached."
+    said = f" It said: {pause.why.rstrip('.')}." if pause.why else ""
+    return (
+        f"Delivery is paused since {pause.since:%H:%M} UTC. {what}{said} "
+        f"Nothing is lost: the next try is at {pause.until:%H:%M:%S} UTC, by itself."
+    )

@@ -1,0 +1,61 @@
+"""The probes: is the process there, and can it take events in?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint
+from redis.exceptions import RedisError
+
+from service.core.errors import StoreUnsuitable
+from service.core.store import inspect, writable
+from service.web import current
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from redis import Redis
+
+blueprint = Blueprint("health", __name__)
+
+
+def register(app: Flask) -> None:
+    """Add `/livez` and `/readyz` to the app."""
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/livez")
+def livez() -> tuple[dict[str, Any], int]:
+    """Answer 200: this process runs."""
+    return {"status": "ok"}, 200
+
+
+@blueprint.get("/readyz")
+def readyz() -> tuple[dict[str, Any], int]:
+    """Answer 200 where events can be taken in, else 503. It does not depend on Spacebring.
+
+    A setting of Redis's that is a danger is reported as a warning: restarting would not mend it.
+    """
+    web = current()
+    channels = len(web.config.channels)
+    checks = {
+        "config": {"status": "ok", "detail": f"{channels} channel{'' if channels == 1 else 's'}"},
+        "redis": _redis(web.redis),
+    }
+    found = {check["status"] for check in checks.values()}
+    status = next((status for status in ("failed", "warning") if status in found), "ok")
+    return {"status": status, "checks": checks}, 503 if status == "failed" else 200
+
+
+def _redis(redis: Redis) -> dict[str, str]:
+    refusal = writable(redis)
+    if refusal:
+        return {"status": "failed", "detail": refusal}
+    try:
+        report = inspect(redis)
+    except StoreUnsuitable as error:
+        return {"status": "failed", "detail": str(error)}
+    except RedisError as error:
+        return {"status": "failed", "detail": f"Redis cannot be asked: {type(error).__name__}"}
+    if report.problems:
+        return {"status": "warning", "detail": " ".join(report.problems)}
+    return {"status": "ok", "detail": f"version {report.version}"}

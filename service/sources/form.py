@@ -1,0 +1,168 @@
+"""Plain HTML forms that post straight to the bridge."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from service.core.errors import Invalid, UnreadableError
+from service.core.events import Answer, File, InboundEvent, Sender
+from service.core.finder import HONEYPOTS, Finder, is_control, label_of, without
+from service.core.forms import MULTIPART, URLENCODED, Form, read_form
+from service.core.source import Part, Reply, Source, canonical_key
+from service.core.text import clean, decode, is_address
+
+if TYPE_CHECKING:
+    from service.core.signing import Verified
+
+_THANKS = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>Thank you</title>
+</head>
+<body>
+<main>
+<h1>Thank you</h1>
+<p>We have received your request and will take care of it.</p>
+<p>Reference: {reference}</p>
+</main>
+</body>
+</html>
+"""
+
+
+class HtmlForm(Source):
+    """A form with `action="…/hooks/<channel>" method="post"`, urlencoded or multipart.
+
+    Authentication: none as a rule (`public = true`): a page cannot keep a secret. A `token` in the
+    action's path tells forms apart and can be changed, no more.
+
+    Identity: a hash of the answers, for a day: a double click makes one ticket, the same request a
+    week later a second.
+
+    Answers: with `Accept: application/json` the usual JSON, else 303 to the field `_next` if its
+    origin is among the channel's `redirects`, else a page that says thank you. 422 where nothing was
+    filled in or the e-mail address is none. A filled-in honeypot (`_gotcha`, `bot-field`, `_honey`, `website`) is
+    answered like any other, and ignored.
+
+    Fields: `_subject` and `_replyto` stand in for a subject and an address that nobody typed; what
+    else begins with `_`, proofs of CAPTCHAs and tokens are dropped. E-mail, name, subject and message
+    are found by what their fields are called, or named in the channel's `fields`.
+
+    Docs: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html
+    """
+
+    name = "form"
+    label = "HTML form"
+    content_types = (URLENCODED, MULTIPART)
+    verdict = True
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give one submission, known by what was filled in; raises Invalid where the body is no form."""
+        form = _read(verified)
+        files = [[each.name, each.filename, hashlib.sha256(each.content).hexdigest()] for each in form.files]
+        told = [[answer.key, answer.value] for answer in self._answers(form)]
+        return [Part((canonical_key([told, files]),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event; raises Invalid where nothing was filled in, or no address as the e-mail."""
+        del part
+        form = _read(verified)
+        answers = self._answers(form)
+        files = tuple(
+            File(each.filename, each.content_type, len(each.content)) for each in form.files if each.filename
+        )
+        trapped = any(form.raw(name).strip() for name in HONEYPOTS if not self._mapped(name))
+        finder = Finder(answers, self.options.fields)
+        if not trapped:
+            self._check(form, finder, anything=bool(files) or any(answer.value for answer in answers))
+        sender = finder.sender()
+        body_at, subject_at = finder.body_at(), finder.subject_at()
+        used = [*finder.name_at(), subject_at, body_at, self._email_used(finder, sender)]
+        return InboundEvent(
+            kind="form",
+            sender=Sender(sender.name, sender.email or _text(form, "_replyto").strip()),
+            subject=_text(form, "_subject")
+            if subject_at is None and "_subject" in form
+            else finder.subject(),
+            body="" if body_at is None else answers[body_at].value,
+            answers=without(answers, used),
+            files=files,
+            ignore="spam: honeypot" if trapped else "",
+        )
+
+    def reply(self, verified: Verified, event: str, status: str) -> Reply | None:
+        """Send the visitor on, or say thank you; None for a caller that asks for JSON."""
+        del status
+        if "application/json" in verified.request.headers.get("Accept").lower():
+            return None
+        form = _read(verified)
+        target = _text(form, "_next") or _text(form, "_redirect")
+        if self._allowed(target):
+            return Reply("", status=303, location=target)
+        return Reply(_THANKS.format(reference=html.escape(event)), "text/html; charset=utf-8")
+
+    def _answers(self, form: Form) -> list[Answer]:
+        """Give each field once, in order; a repeated one with all its values."""
+        names = list(dict.fromkeys(name for name, _ in form.fields))
+        charset = form.text("_charset_")
+        return [
+            Answer(
+                label_of(name),
+                ", ".join(filter(None, (decode(value, charset) for value in form.all(name)))),
+                name,
+            )
+            for name in names
+            if self._mapped(name) or not is_control(name)
+        ]
+
+    def _mapped(self, name: str) -> bool:
+        return name in self.options.fields.values()
+
+    def _check(self, form: Form, finder: Finder, *, anything: bool) -> None:
+        if not anything:
+            raise Invalid("Nothing was filled in")
+        place = finder.email_at()
+        told = {"_replyto": _text(form, "_replyto").strip()}
+        if place is not None:
+            told[finder.answers[place].key] = finder.answers[place].value.strip()
+        wrong = {
+            name: ["Not a valid e-mail address."]
+            for name, text in told.items()
+            if text and not is_address(text)
+        }
+        if wrong:
+            raise Invalid("The e-mail address is not one", wrong)
+
+    def _email_used(self, finder: Finder, sender: Sender) -> int | None:
+        place = finder.email_at()
+        return place if place is not None and finder.answers[place].value == sender.email else None
+
+    def _allowed(self, target: str) -> bool:
+        """Say whether the channel lets visitors be sent there: by origin, or we were an open redirect."""
+        if not target.isascii() or not target.isprintable() or "\\" in target or " " in target:
+            return False
+        try:
+            parts = urlsplit(target)
+        except ValueError:
+            return False
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        return parts.scheme in {"http", "https"} and origin in {
+            each.rstrip("/").lower() for each in self.options.redirects
+        }
+
+
+def _read(verified: Verified) -> Form:
+    try:
+        return read_form(verified.request)
+    except UnreadableError as error:
+        raise Invalid(str(error)) from error
+
+
+def _text(form: Form, name: str) -> str:
+    return clean(decode(form.raw(name), form.text("_charset_")))

@@ -1,0 +1,165 @@
+"""Typeform: responses to a form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from service.core.events import Answer, File, InboundEvent
+from service.core.finder import Finder, is_control
+from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.signing import HmacScheme, Signed
+from service.core.source import Part, Source, content_key, vendor_key
+
+if TYPE_CHECKING:
+    from service.core.request import InboundRequest
+    from service.core.signing import Scheme, Verified
+
+_PREFIX = "sha256="
+_RECALL = re.compile(r"\{\{(?:field|hidden|var):([^{}]{1,100})\}\}")
+_EMPHASIS = re.compile(r"(?<!\w)([*_]{1,2})(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
+_MAX_TITLE = 2000
+
+
+class Typeform(Source):
+    """Responses that Typeform posts when somebody submits a form.
+
+    Authentication: `Typeform-Signature: sha256=` + base64 HMAC-SHA256 of the raw body, keyed with the
+    webhook's secret. No time is signed; a replay is caught by its identity.
+
+    Identity: `form_response.token`, the response's id; `event_id` beside it. Only
+    `event_type: form_response` is kept; partial responses are not.
+
+    Answers: 404 and 410 switch the webhook off at once, which is why a channel never answers them;
+    408, 423, 429 and 503 are sent again every few minutes for 10 hours, others over some hours.
+
+    Docs: https://www.typeform.com/developers/webhooks/
+    https://www.typeform.com/developers/webhooks/secure-your-webhooks/
+    """
+
+    name = "typeform"
+    label = "Typeform"
+    content_types = ("application/json",)
+
+    def scheme(self) -> Scheme:
+        """Give the HMAC over the raw body."""
+        return _SCHEME
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the response, known by its token and by the event's id."""
+        body = read_object(verified.request.body)
+        if body.get("event_type", "form_response") != "form_response":
+            return []
+        response = body.get("form_response")
+        token = scalar_text(response.get("token")) if isinstance(response, dict) else ""
+        told = (("response", token), ("event", scalar_text(body.get("event_id"))))
+        keys = tuple(vendor_key(kind, value) for kind, value in told if value)
+        return [Part(keys or (content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: each answer under its question's title, in the order answered."""
+        del part
+        response = load(_Event(), read_object(verified.request.body))["form_response"]
+        definition = response["definition"] or {}
+        given = response["answers"] or []
+        values = {each["field"].get(name, ""): _value(each) for each in given for name in ("id", "ref")}
+        titles = {each["id"]: _title(each["title"], values) for each in definition.get("fields") or []}
+        answers = tuple(
+            Answer(
+                label=titles.get(each["field"]["id"]) or each["field"]["ref"] or "Question",
+                value=_value(each),
+                key=each["field"]["ref"] or each["field"]["id"],
+                kind=each["type"],
+            )
+            for each in given
+        )
+        hidden = (pair for name, value in (response["hidden"] or {}).items() for pair in flatten(name, value))
+        finder = Finder(answers, self.options.fields)
+        title = definition.get("title") or ""
+        return InboundEvent(
+            kind="form",
+            sender=finder.sender(),
+            subject=finder.subject() or title,
+            answers=tuple(answer for answer in answers if answer.value),
+            hidden=tuple(
+                Answer(name, value, name) for name, value in hidden if value and not is_control(name)
+            ),
+            files=tuple(File(_value(each), url=each["file_url"]) for each in given if each["file_url"]),
+            origin=title,
+        )
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Set the signature header."""
+        signature = _PREFIX + _SCHEME.sign(request.body, secret)
+        return replace(request, headers=request.headers.replaced(Typeform_Signature=signature))
+
+
+def _read(request: InboundRequest) -> Signed:
+    given = request.headers.get("Typeform-Signature")
+    return Signed([given.removeprefix(_PREFIX)] if given.startswith(_PREFIX) else [], request.body)
+
+
+_SCHEME = HmacScheme(_read, encoding="base64")
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Field(_Lenient):
+    id = fields.String(load_default="")
+    ref = fields.String(load_default="")
+
+
+class _Question(_Field):
+    title = fields.String(load_default="")
+
+
+class _Definition(_Lenient):
+    title = fields.String(allow_none=True)
+    questions = fields.List(fields.Nested(_Question), data_key="fields", attribute="fields", allow_none=True)
+
+
+class _Answer(_Lenient):
+    class Meta:
+        unknown = "include"
+
+    type = fields.String(load_default="")
+    field = fields.Nested(_Field, load_default=lambda: {"id": "", "ref": ""})
+    file_url = fields.String(load_default="", allow_none=True)
+
+
+class _Response(_Lenient):
+    definition = fields.Nested(_Definition, load_default=None, allow_none=True)
+    answers = fields.List(fields.Nested(_Answer), load_default=None, allow_none=True)
+    hidden = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+
+
+class _Event(_Lenient):
+    form_response = fields.Nested(_Response, required=True)
+
+
+def _value(answer: dict[str, Any]) -> str:
+    """Give an answer as text: its value stands under the name of its type."""
+    if answer["file_url"]:
+        path = urlsplit(answer["file_url"].replace("[", "").replace("]", "")).path
+        return unquote(path.rpartition("/")[2]) or "file"
+    value = answer.get(answer["type"])
+    if isinstance(value, dict):
+        labels = value.get("labels")
+        texts = [value.get("label"), *(labels if isinstance(labels, list) else []), value.get("other")]
+        chosen = ", ".join(filter(None, map(scalar_text, texts)))
+        pairs = (pair for name, inner in value.items() for pair in flatten(name, inner))
+        return chosen or ", ".join(f"{name}: {text}" for name, text in pairs if text and not is_control(name))
+    return scalar_text(value)
+
+
+def _title(title: str, values: dict[str, str]) -> str:
+    """Give a question as the person saw it: recalled answers filled in, marks of emphasis gone."""
+    recalled = _RECALL.sub(lambda found: values.get(found.group(1), "…"), title[:_MAX_TITLE])
+    return _EMPHASIS.sub(r"\2", recalled)

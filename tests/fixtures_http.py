@@ -1,0 +1,113 @@
+"""Reads the recorded requests under tests/fixtures: data, from which the contract test is made.
+
+`tests/fixtures/<source>/<outcome>__<detail>.http` is an HTTP/1.1 request byte by byte, the `.json`
+beside it what must come of it (`status`, `answer`, `event`), and `channel.toml` the channel that
+receives it, with `now`, the time at which the signatures were made. `duplicate__x` is what the
+sender of `accepted__x` sends a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.core.request import Headers, InboundRequest
+from service.core.signing import Locks
+from service.core.source import SourceOptions
+
+FIXTURES = Path(__file__).parent / "fixtures"
+ORIGIN = "https://bridge.example"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded request: `path` is the .http file."""
+
+    path: Path
+
+    @property
+    def source(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def outcome(self) -> str:
+        return self.path.stem.partition("__")[0]
+
+    @property
+    def request(self) -> InboundRequest:
+        return parse_http(self.path.read_bytes())
+
+    @property
+    def golden(self) -> dict[str, Any]:
+        golden: dict[str, Any] = json.loads(self.path.with_suffix(".json").read_text("utf-8"))
+        return golden
+
+    @property
+    def original(self) -> Case:
+        """The case that a `duplicate__…` repeats."""
+        return Case(self.path.with_name(self.path.name.replace("duplicate__", "accepted__", 1)))
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.path.stem}"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The channel of a fixture folder: `table` as it would stand in bridge.toml, and the frozen clock."""
+
+    source: str
+    table: dict[str, Any]
+    now: float
+
+    @property
+    def options(self) -> SourceOptions:
+        locks = Locks(*(_as_bytes(self.table.get(name)) for name in ("secret", "basic", "token")))
+        return SourceOptions(
+            channel=self.table["name"],
+            locks=locks,
+            fields=self.table.get("fields", {}),
+            redirects=tuple(self.table.get("redirects", ())),
+        )
+
+    def clock(self) -> float:
+        return self.now
+
+
+def cases(source: str = "*") -> list[Case]:
+    """List the recorded requests of a source, or of all."""
+    return [Case(path) for path in sorted(FIXTURES.glob(f"{source}/*__*.http"))]
+
+
+def load_channel(source: str) -> Channel:
+    """Read the folder's channel.toml."""
+    table = tomllib.loads((FIXTURES / source / "channel.toml").read_text("utf-8"))
+    return Channel(source, table, float(table.pop("now")))
+
+
+def parse_http(raw: bytes) -> InboundRequest:
+    """Read a request as it would come over the wire, without its chunking."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    pairs = (line.partition(":") for line in lines)
+    headers = Headers.of((name, value.strip()) for name, _, value in pairs)
+    # /hooks/<channel>/<token>
+    token = "/".join(target.partition("?")[0].split("/")[3:])
+    return InboundRequest(method, ORIGIN + target, headers, body, token)
+
+
+def to_http(request: InboundRequest) -> bytes:
+    """Write a request as `parse_http` reads it."""
+    lines = [
+        f"{request.method} {request.url.removeprefix(ORIGIN)} HTTP/1.1",
+        *(f"{key}: {value}" for key, value in request.headers),
+    ]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + request.body
+
+
+def _as_bytes(value: str | list[str] | None) -> tuple[bytes, ...]:
+    values = [value] if isinstance(value, str) else value or []
+    return tuple(each.encode() for each in values)

@@ -1,0 +1,134 @@
+"""`bridge worker`: a supervisor over one dispatcher and a pool of RQ worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rq import Queue
+
+from config.logging import get_logger
+from service.core.errors import ConfigError
+from service.core.ledger import Timings
+from service.core.mapping.requesters import RequesterCache
+from service.core.queue import TICKETS
+from service.core.store import PREFIX, connect
+from service.core.wiring import open_doors, open_ledger
+from workers.delivery import Deliverer, Options, install
+from workers.dispatcher import Dispatcher
+from workers.process import DeliveryWorker, Pulse
+from workers.spacebring.auth import BasicAuth, BearerAuth
+from workers.spacebring.client import SpacebringClient
+from workers.spacebring.limiter import Limiter
+from workers.supervisor import PULSE_FD, Part, Supervisor
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from config.channels import Config
+    from config.settings import Settings
+
+_log = get_logger("worker")
+_ROOT = Path(__file__).resolve().parent.parent
+# An idle worker blocks for `worker_ttl` - 15 s in a pop: it notices within 5 s that it should stop.
+WORKER_TTL = 20
+NO_CREDENTIALS = (
+    "No Spacebring credentials: set SPACEBRING_TOKEN and SPACEBRING_NETWORK_ID, or SPACEBRING_CLIENT_ID and "
+    "SPACEBRING_CLIENT_SECRET; to try the bridge without an account, run `bridge up`"
+)
+NO_STORE = "REDIS_URL is not set: give the URL of a Redis or Valkey server, such as redis://localhost:6379/0"
+
+
+def bridge_command(*arguments: str) -> tuple[str, ...]:
+    """Give the command line of a `bridge` process, run by this interpreter."""
+    return (sys.executable, str(_ROOT / "bin" / "bridge"), *arguments)
+
+
+def run_pool(config: Config, processes: int) -> None:
+    """Run one dispatcher and so many workers until SIGTERM; each is restarted when it dies."""
+    hard = timings(config).hard
+    parts = [Part("dispatcher", bridge_command("worker", "--role", "dispatcher"), grace=10)]
+    parts += [
+        Part(f"worker-{number}", bridge_command("worker", "--role", "worker"), hard=hard, stage=1)
+        for number in range(1, processes + 1)
+    ]
+    Supervisor(parts).run()
+
+
+def timings(config: Config) -> Timings:
+    """Give the lease times; a job may take a call's whole time-out for each of its few calls."""
+    return Timings(hard=max(60.0, config.spacebring.timeout * 4 + 20))
+
+
+def run_dispatcher(settings: Settings, config: Config) -> None:
+    """Dispatch until SIGTERM."""
+    redis = connect(store_url(settings))
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        stopped.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    ledger = open_ledger(redis, config, timings=timings(config))
+    Dispatcher(ledger, redis, stopping=lambda: bool(stopped)).run()
+
+
+def run_worker(settings: Settings, config: Config) -> None:
+    """Work jobs until SIGTERM."""
+    redis = connect(store_url(settings))
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    worker = DeliveryWorker(
+        [Queue(TICKETS, connection=redis, serializer="json")],
+        name=f"{name}-{os.urandom(3).hex()}",
+        connection=connect(store_url(settings)),
+        serializer="json",
+        worker_ttl=WORKER_TTL,
+        log_job_description=False,
+    )
+    pulse = os.environ.get(PULSE_FD)
+    worker.pulse = Pulse(int(pulse) if pulse else None)
+    limiter = Limiter(redis, rate=config.spacebring.rate)
+    client = SpacebringClient(
+        settings.spacebring_url,
+        auth(settings),
+        timeout=config.spacebring.timeout,
+        before_request=limiter.wait,
+    )
+
+    def look_up(location: str, email: str) -> str | None:
+        return next((member.user_ref for member in client.find_members(location, email)), None)
+
+    install(
+        Deliverer(
+            open_ledger(redis, config, timings=timings(config)),
+            open_doors(config),
+            client,
+            find_requester=RequesterCache(redis, look_up, prefix=PREFIX),
+            limiter=limiter,
+            worker=name,
+            options=Options(text_limit=config.spacebring.text_limit),
+            stopping=lambda: worker.draining,
+        )
+    )
+    worker.work(logging_level="WARNING")
+
+
+def auth(settings: Settings) -> BearerAuth | BasicAuth:
+    """Give the credentials; raises ConfigError where there are none."""
+    if settings.token is not None and settings.network_id is not None:
+        return BearerAuth(settings.token.reveal(), settings.network_id)
+    if settings.client_id is not None and settings.client_secret is not None:
+        return BasicAuth(settings.client_id, settings.client_secret.reveal(), settings.network_id)
+    raise ConfigError([NO_CREDENTIALS])
+
+
+def store_url(settings: Settings) -> str:
+    """Give the URL of Redis; raises ConfigError where there is none."""
+    if settings.redis_url is None:
+        raise ConfigError([NO_STORE])
+    return settings.redis_url
