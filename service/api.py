@@ -23,6 +23,7 @@ from service.core.errors import Forbidden, NoSuchEvent
 from service.core.ledger.states import ACTIVE, State
 from service.core.overview import overview
 from service.core.signing import same
+from service.core.views import event_data
 from service.web import current
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def get_openapi() -> Response:
 
 
 def _shown(event: Event) -> dict[str, Any]:
-    return schemas.event_data(event, current().ledger.attempts(event.id))
+    return event_data(event, current().ledger.attempts(event.id))
 
 
 def _operated(event: str, operation: Operation, *, confirmed: bool) -> dict[str, Any]:

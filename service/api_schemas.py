@@ -11,9 +11,6 @@ from service.core.ledger.reader import MAX_PAGE
 from service.core.ledger.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from service.core.ledger import Attempt, Event
     from service.core.overview import Overview
 
 STATES = tuple(state.value for state in State)
@@ -202,31 +199,6 @@ class ErrorView(Schema):
     status = fields.String(required=True, metadata=_about("Its name."))
     message = fields.String(required=True)
     errors = fields.Dict(metadata=_about("With 422: what is wrong, by place and field."))
-
-
-def event_data(event: Event, attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Give an event as `EventView` has it."""
-    draft = None if event.draft is None else {"userRefRequester": None, **event.draft}
-    ticket = {"id": event.ticket_id, "number": event.ticket_number} if event.ticket_id else None
-    return {
-        "id": event.id,
-        "marker": event.marker,
-        "channel": event.channel,
-        "source": event.source,
-        "status": event.state.value,
-        "received_at": event.received,
-        "updated_at": event.updated,
-        "due_at": event.due,
-        "dedupe_key": event.dedupe,
-        "repeats": event.repeats,
-        "sender": {"name": event.name, "email": event.email},
-        "subject": event.subject,
-        "draft": draft,
-        "ticket": ticket,
-        "attempts": [{**vars(attempt), "error": attempt.error or None} for attempt in attempts],
-        "code": event.code or None,
-        "reason": event.reason or None,
-    }
 
 
 def stats_data(view: Overview) -> dict[str, Any]:

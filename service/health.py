@@ -1,4 +1,4 @@
-"""The probes: is the process there, and can it take events in?"""
+"""The probes: whether the process is there, and whether it can take events in."""
 
 from __future__ import annotations
 

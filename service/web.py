@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flask import current_app
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
 
     from config.channels import Config
     from config.settings import Settings
     from service.core.ledger import Ledger
+    from service.core.wiring import Door
 
 EXTENSION = "bridge"
 
@@ -25,6 +28,7 @@ class Web:
     config: Config
     ledger: Ledger
     redis: Redis
+    doors: Mapping[str, Door] = field(default_factory=dict)
 
 
 def current() -> Web:

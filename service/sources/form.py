@@ -47,8 +47,8 @@ class HtmlForm(Source):
 
     Answers: with `Accept: application/json` the usual JSON, else 303 to the field `_next` if its
     origin is among the channel's `redirects`, else a page that says thank you. 422 where nothing was
-    filled in or the e-mail address is none. A filled-in honeypot (`_gotcha`, `bot-field`, `_honey`, `website`) is
-    answered like any other, and ignored.
+    filled in or the e-mail address is none. A filled-in honeypot (`_gotcha`, `bot-field`, `_honey`,
+    `website`) is answered like any other, and ignored.
 
     Fields: `_subject` and `_replyto` stand in for a subject and an address that nobody typed; what
     else begins with `_`, proofs of CAPTCHAs and tokens are dropped. E-mail, name, subject and message

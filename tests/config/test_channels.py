@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +17,9 @@ from config.channels import (
 )
 from config.errors import ConfigError
 from config.secrets import Secret
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOWNTOWN = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 NORTH = "0b0e7a3e-2a55-4a3e-9f6a-6f0a1c2d3e4f"
@@ -157,7 +160,8 @@ def test_a_channel_without_a_location_of_its_own_takes_the_default() -> None:
 def test_the_configuration_shows_no_secret() -> None:
     config = load_config(
         channel(
-            'secret = "hunter2"\nbasic = "u:hunter2"\ntoken = "hunter2-hunter2-hunter2"\napi_token = "hunter2"'
+            'secret = "hunter2"\nbasic = "u:hunter2"\ntoken = "hunter2-hunter2-hunter2"\n'
+            'api_token = "hunter2"'
         ),
         environ={},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +13,12 @@ from config.errors import ConfigError
 from config.fields import MATCH_KEYS
 from config.schema import BridgeTable, ChannelTable, LedgerTable, RetentionTable, RuleTable, SpacebringTable
 
-SECRET = "hunter2-hunter2-hunter2"
-VALID = f"""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Stands in the environment only, as user:password and token alike.
+SECRET = "hunter2:hunter2-hunter2"
+VALID = """
 [spacebring]
 location = "downtown"
 rate = 9.5
@@ -23,12 +27,12 @@ downtown = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 [[channels]]
 name = "mail"
 source = "mailgun"
-secret = ["env:KEY", "{SECRET}"]
-basic = "user:{SECRET}"
-token = "{SECRET}"
-fields = {{ email = "q3" }}
+secret = ["env:KEY", "literal"]
+basic = "env:KEY"
+token = "env:KEY"
+fields = { email = "q3" }
 [[channels.rules]]
-match = {{ subject = "(?i)wifi", "fields.Which room?" = "kitchen" }}
+match = { subject = "(?i)wifi", "fields.Which room?" = "kitchen" }
 type = "internet"
 [[channels]]
 name = "web"
@@ -85,11 +89,14 @@ def load(text: str) -> Config | None:
     try:
         return load_config(text, environ={"KEY": SECRET})
     except ConfigError as error:
-        assert error.problems
-        assert all(problem and "\n" not in problem for problem in error.problems)
-        assert SECRET not in str(error)
-        str(error).encode()
+        check(error.problems)
         return None
+
+
+def check(problems: Sequence[str]) -> None:
+    assert problems
+    assert all(problem and problem.isprintable() for problem in problems)
+    assert SECRET not in "".join(problems)
 
 
 @given(st.text())
@@ -108,7 +115,7 @@ def test_a_mutated_configuration_is_a_configuration_or_a_configuration_error(
 ) -> None:
     config = load(VALID[:start] + put + VALID[start + length :])
 
-    assert config is None or SECRET not in repr(config.channels[1:])
+    assert config is None or SECRET not in repr(config)
 
 
 def test_the_configuration_to_mutate_is_valid() -> None:

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 import requests
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.app import create_app
@@ -155,9 +155,18 @@ def test_a_wait_ends_when_the_client_resets_the_connection(client: Client) -> No
     connection = client.socket()
     connection.sendall(b"GET /locations/v1 HTTP/1.1\r\nHost: x\r\n\r\n")
     until(lambda: client.struck() == 1)
-    connection.sendall(b"something that nobody reads")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
+    until(lambda: len(client.outcomes()) == 1)
+
+
+def test_what_a_client_still_sends_during_a_wait_is_not_taken_for_its_leaving(client: Client) -> None:
+    client.faults({"kind": "timeout_before_commit", "seconds": _LONG, "methods": ["GET"]})
+    with client.socket() as connection:
+        connection.sendall(b"GET /locations/v1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: client.struck() == 1)
+        connection.sendall(b"something that nobody reads")
+        assert client.outcomes() == []
     until(lambda: len(client.outcomes()) == 1)
 
 
@@ -243,6 +252,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_JSON)
 def test_whatever_is_given_as_faults_is_read_or_refused_with_a_reason(document: object) -> None:
     reasons: tuple[str, ...] | None = None
@@ -254,6 +264,7 @@ def test_whatever_is_given_as_faults_is_read_or_refused_with_a_reason(document: 
     assert all(isinstance(fault, Fault) for fault in faults)
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Fault,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -305,7 +307,7 @@ def stays_silent(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize(
-    "handler", [speaks_plain_text, closes_in_the_handshake, resets_in_the_handshake, resets_at_once]
+    "handler", [speaks_plain_text, closes_in_the_handshake, resets_in_the_handshake]
 )
 def test_a_failed_handshake_proves_that_nothing_was_sent(
     peer: Peer, make_client: Clients, handler: Callable[[Exchange], None]
@@ -314,6 +316,20 @@ def test_a_failed_handshake_proves_that_nothing_was_sent(
     with pytest.raises(errors.TemporaryError) as caught:
         make_client(peer.url.replace("http:", "https:")).create_ticket(DRAFT)
     assert caught.value.failure is Failure.TLS
+
+
+def test_a_reset_before_the_handshake_proves_that_nothing_was_sent(
+    peer: Peer, make_client: Clients
+) -> None:
+    peer.handler = resets_at_once
+    with warnings.catch_warnings():
+        # Python's ssl leaves its socket to the collector if the peer is gone before the handshake begins.
+        warnings.simplefilter("ignore", ResourceWarning)
+        with pytest.raises(errors.TemporaryError) as caught:
+            make_client(peer.url.replace("http:", "https:")).create_ticket(DRAFT)
+        assert caught.value.failure is Failure.TLS
+        del caught
+        gc.collect()
 
 
 def test_a_handshake_without_end_is_a_timeout_while_connecting(peer: Peer, make_client: Clients) -> None:

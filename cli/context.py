@@ -1,0 +1,81 @@
+"""What the commands share: settings, configuration, the ledger, and errors that end a command."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+from redis.exceptions import RedisError
+
+from cli.store import socket_url
+from config.channels import load_config
+from config.settings import load_settings
+from service.core.errors import BridgeError, ConfigError
+from service.core.store import connect
+from service.core.wiring import open_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+    from config.channels import Config
+    from config.settings import Settings
+    from service.core.ledger import Ledger
+
+REFUSED = 1
+AWAY = 3
+
+
+def settings() -> Settings:
+    """Read the environment; without REDIS_URL, the store of a `bridge up` on BRIDGE_DATA is meant."""
+    found = load_settings(os.environ)
+    if found.redis_url is None and (url := socket_url(found.data)):
+        return replace(found, redis_url=url)
+    return found
+
+
+def configuration(found: Settings) -> Config:
+    """Read bridge.toml."""
+    return load_config(found.config, environ=os.environ)
+
+
+def store(found: Settings) -> Redis:
+    """Give the connection to Redis; raises ConfigError where no server is known."""
+    if found.redis_url is None:
+        raise ConfigError(
+            [f"REDIS_URL is not set, and no `bridge up` runs on {found.data}: set REDIS_URL or start one"]
+        )
+    return connect(found.redis_url)
+
+
+def ledger() -> Ledger:
+    """Give the ledger that the environment names."""
+    found = settings()
+    return open_ledger(store(found), configuration(found))
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn expected errors into one readable message and an exit code: 1 refused, 3 Redis is away."""
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"error: {problem}", err=True)
+        raise SystemExit(REFUSED) from error
+    except BridgeError as error:
+        click.echo(f"error: {error}", err=True)
+        raise SystemExit(REFUSED) from error
+    except RedisError as error:
+        click.echo(f"error: Redis cannot be reached or refuses: {type(error).__name__}", err=True)
+        raise SystemExit(AWAY) from error
+
+
+def show_json(data: Any) -> None:  # noqa: ANN401 - whatever a command lists
+    """Print data as JSON."""
+    click.echo(json.dumps(data, indent=2, default=str, ensure_ascii=False))

@@ -1,0 +1,170 @@
+"""The commands about channels: channels, preview, send."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+import click
+import requests
+
+from cli.context import AWAY, REFUSED, configuration, plain_errors, settings, show_json
+from service.core import signing
+from service.core.capture import parse_http
+from service.core.errors import ConfigError
+from service.core.mapping.draft import as_payload
+from service.core.mapping.mapper import map_event
+from service.core.request import Headers
+from service.core.wiring import open_doors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from config.settings import Settings
+    from service.core.request import InboundRequest
+    from service.core.wiring import Door
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What one event of a captured request would become."""
+
+    draft: Mapping[str, str]
+    why: Mapping[str, str]
+    keys: list[str]
+    ignored: str
+
+
+@click.command()
+@_JSON
+def channels(*, as_json: bool) -> None:
+    """List the channels with the URL to paste at each vendor."""
+    with plain_errors():
+        found = settings()
+        listed = [
+            {
+                "name": door.channel.name,
+                "source": door.source.name,
+                "label": door.source.label,
+                "url": f"{_base(found)}/hooks/{door.channel.name}",
+                "locks": _locks(door),
+            }
+            for door in open_doors(configuration(found)).values()
+        ]
+        if as_json:
+            show_json({"channels": listed})
+            return
+        for one in listed:
+            click.echo(f"{one['name']:20} {one['source']:12} {one['url']}   {', '.join(one['locks'])}")
+        if found.public_url is None:
+            click.echo("Set BRIDGE_PUBLIC_URL to see the URLs as vendors must have them.", err=True)
+
+
+@click.command()
+@click.argument("channel")
+@click.argument("file", type=click.File("rb"))
+@_JSON
+def preview(channel: str, file: BinaryIO, *, as_json: bool) -> None:
+    """Show the ticket that a captured request would become, and why. Nothing is sent or kept."""
+    with plain_errors():
+        found = settings()
+        config = configuration(found)
+        door = _door(open_doors(config), channel)
+        verified = signing.from_ledger(parse_http(file.read()))
+        previews = []
+        for part in door.source.identify(verified):
+            event = door.source.parse(verified, part)
+            mapped = map_event(
+                event,
+                channel=door.channel,
+                marker="sb-preview000",
+                source_label=door.source.label,
+                text_limit=config.spacebring.text_limit,
+                find_requester=lambda _location, _email: None,
+            )
+            keys = [key.value for key in part.keys]
+            previews.append(Preview(as_payload(mapped.draft), dict(mapped.why), keys, event.ignore))
+        if as_json:
+            show_json({"previews": [vars(one) for one in previews]})
+        else:
+            _show_previews(previews)
+
+
+@click.command()
+@click.argument("channel")
+@click.argument("file", type=click.File("rb"))
+def send(channel: str, file: BinaryIO) -> None:
+    """Sign a captured request as the vendor would now, and post it to the running bridge."""
+    with plain_errors():
+        found = settings()
+        door = _door(open_doors(configuration(found)), channel)
+        url = f"{_base(found)}/hooks/{channel}"
+        request = replace(parse_http(file.read()), url=url)
+        signed = _unlock(request, door)
+        try:
+            answer = requests.request(
+                signed.method,
+                signed.url,
+                headers=dict(signed.headers),
+                data=signed.body,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            click.echo(f"error: nothing answers at {url}: {type(error).__name__}", err=True)
+            raise SystemExit(AWAY) from error
+        click.echo(f"{answer.status_code} {answer.text}")
+        if not answer.ok:
+            raise SystemExit(REFUSED)
+
+
+def _unlock(request: InboundRequest, door: Door) -> InboundRequest:
+    """Put our own locks' keys into the request, then let the source sign it."""
+    dropped = {"host", "content-length", "authorization", "x-bridge-token", "connection"}
+    pairs = [pair for pair in request.headers if pair[0].lower() not in dropped]
+    locks = door.source.options.locks
+    if locks.tokens:
+        pairs.append(("X-Bridge-Token", locks.tokens[0].decode()))
+    unlocked = replace(request, headers=Headers.of(pairs))
+    if locks.secrets:
+        unlocked = door.source.sign(unlocked, locks.secrets[0])
+    if locks.basic:
+        header = f"Basic {base64.b64encode(locks.basic[0]).decode()}"
+        unlocked = replace(unlocked, headers=Headers.of([*unlocked.headers, ("Authorization", header)]))
+    return unlocked
+
+
+def _show_previews(previews: list[Preview]) -> None:
+    if not previews:
+        click.echo("nothing to keep: this request makes no event")
+    for one in previews:
+        if one.ignored:
+            click.echo(f"IGNORED: {one.ignored}")
+        for field, value in one.draft.items():
+            if field != "text":
+                click.echo(f"{field:17} {value}")
+        for field, reason in one.why.items():
+            click.echo(f"why {field:13} {reason}")
+        click.echo(f"\n{one.draft['text']}")
+
+
+def _door(doors: Mapping[str, Door], channel: str) -> Door:
+    if channel not in doors:
+        raise ConfigError([f"No channel {channel!r}; there are: {', '.join(sorted(doors))}"])
+    return doors[channel]
+
+
+def _locks(door: Door) -> list[str]:
+    locks = door.source.options.locks
+    named = {"signature": locks.secrets, "basic": locks.basic, "token": locks.tokens}
+    return [name for name, values in named.items() if values] or ["public"]
+
+
+def _base(found: Settings) -> str:
+    base = found.public_url or f"http://127.0.0.1:{found.port}"
+    return urlsplit(base).geturl().rstrip("/")
