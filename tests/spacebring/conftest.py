@@ -185,7 +185,17 @@ def valkey() -> Iterator[str]:
     """Start a Valkey of our own and yield the path of its socket."""
     folder = Path(tempfile.mkdtemp(prefix="sb"))  # short: the path of a socket may have 107 bytes
     path = str(folder / "s")
-    command = [str(get_binary_path()), "--port", "0", "--unixsocket", path, "--save", "", "--dir", str(folder)]
+    command = [
+        str(get_binary_path()),
+        "--port",
+        "0",
+        "--unixsocket",
+        path,
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any("Ready to accept connections" in line for line in process.stdout)

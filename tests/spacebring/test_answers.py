@@ -306,9 +306,7 @@ def stays_silent(exchange: Exchange) -> None:
     exchange.over.wait(30)
 
 
-@pytest.mark.parametrize(
-    "handler", [speaks_plain_text, closes_in_the_handshake, resets_in_the_handshake]
-)
+@pytest.mark.parametrize("handler", [speaks_plain_text, closes_in_the_handshake, resets_in_the_handshake])
 def test_a_failed_handshake_proves_that_nothing_was_sent(
     peer: Peer, make_client: Clients, handler: Callable[[Exchange], None]
 ) -> None:
@@ -318,9 +316,7 @@ def test_a_failed_handshake_proves_that_nothing_was_sent(
     assert caught.value.failure is Failure.TLS
 
 
-def test_a_reset_before_the_handshake_proves_that_nothing_was_sent(
-    peer: Peer, make_client: Clients
-) -> None:
+def test_a_reset_before_the_handshake_proves_that_nothing_was_sent(peer: Peer, make_client: Clients) -> None:
     peer.handler = resets_at_once
     with warnings.catch_warnings():
         # Python's ssl leaves its socket to the collector if the peer is gone before the handshake begins.
