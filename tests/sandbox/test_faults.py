@@ -3,7 +3,7 @@ import threading
 
 import pytest
 import requests
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.app import create_app
@@ -252,7 +252,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(_JSON)
 def test_whatever_is_given_as_faults_is_read_or_refused_with_a_reason(document: object) -> None:
     reasons: tuple[str, ...] | None = None
@@ -264,7 +263,6 @@ def test_whatever_is_given_as_faults_is_read_or_refused_with_a_reason(document: 
     assert all(isinstance(fault, Fault) for fault in faults)
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Fault,

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.app import create_app
@@ -26,7 +26,6 @@ def _admitted(clock: _Clock, steps: list[float], *, rate: int, strict: bool) -> 
     return admitted
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0]), max_size=60), st.integers(1, 4))
 def test_a_sliding_window_never_lets_more_than_its_rate_into_any_second(
     steps: list[float], rate: int
@@ -35,7 +34,6 @@ def test_a_sliding_window_never_lets_more_than_its_rate_into_any_second(
     assert all(sum(start <= at < start + 1 for at in admitted) <= rate for start in admitted)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0]), max_size=60), st.integers(1, 4))
 def test_a_token_bucket_never_lets_more_through_than_its_rate_and_a_burst(
     steps: list[float], rate: int

@@ -2,7 +2,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.problems import ApiError
@@ -16,7 +16,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(_JSON | st.builds(ticket, locationRef=_JSON, type=_JSON, text=_JSON, userRefRequester=_JSON))
 def test_whatever_is_given_as_a_ticket_is_read_or_refused_with_issues(document: object) -> None:
     with pytest.raises(ApiError) as caught:
@@ -26,13 +25,11 @@ def test_whatever_is_given_as_a_ticket_is_read_or_refused_with_issues(document: 
     assert json.dumps(caught.value.body)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_every_text_that_is_unicode_is_taken_as_it_is(text: str) -> None:
     assert load(NewTicket, ticket(text=text))["ticket"]["text"] == text
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_whatever_is_given_as_a_page_token_is_read_or_refused(token: str) -> None:
     with contextlib.suppress(ApiError):
@@ -40,7 +37,6 @@ def test_whatever_is_given_as_a_page_token_is_read_or_refused(token: str) -> Non
         assert isinstance(found, Position)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**63 - 1))
 def test_a_page_token_is_read_as_it_was_written(value: str, seq: int) -> None:
     position = Position(value, seq)
