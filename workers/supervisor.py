@@ -7,6 +7,7 @@ sandbox). Why not a library: `docs/adr/0004-supervisor.md`.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import selectors
 import signal
@@ -57,7 +58,8 @@ class _Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.pulse: int | None = None
         self.started = 0.0
-        self.start_at = 0.0
+        # Until its stage is reached it is not due.
+        self.start_at = math.inf
         self.delay = 0.25
         self.busy_since: float | None = None
 
