@@ -1,7 +1,7 @@
 """Starts processes, restarts those that die, kills those that hang, and stops them in order.
 
 One class serves `bridge worker` (dispatcher and workers) and `bridge up` (store, web, worker,
-sandbox). Why not a library: `docs/adr/0004-supervisor.md`.
+sandbox). Why not a library: `docs/adr/0001-our-own-supervisor.md`.
 """
 
 from __future__ import annotations

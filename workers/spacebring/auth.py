@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 from requests.auth import AuthBase
 
-from workers.spacebring.typed import override
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +39,6 @@ class SpacebringAuth(AuthBase):
     def secrets(self) -> Sequence[str]:
         """Return every text that must never be shown."""
 
-    @override
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
         """Return the request with our headers."""
         r.headers["Authorization"] = self.authorization()
@@ -55,7 +52,6 @@ class SpacebringAuth(AuthBase):
             text = text.replace(secret, _REDACTED).replace(quote(secret, safe=""), _REDACTED)
         return text
 
-    @override
     def __repr__(self) -> str:
         return f"{type(self).__name__}(network_id={self.network_id!r})"
 
@@ -67,12 +63,10 @@ class BearerAuth(SpacebringAuth):
         super().__init__(network_id)
         self._token = _checked("token", token)
 
-    @override
     def authorization(self) -> str:
         """Return the value of the Authorization header."""
         return f"Bearer {self._token}"
 
-    @override
     def secrets(self) -> Sequence[str]:
         """Return every text that must never be shown."""
         return (self._token,)
@@ -90,12 +84,10 @@ class BasicAuth(SpacebringAuth):
         self._client_id = _checked("client id", client_id)
         self._client_secret = _checked("client secret", client_secret)
 
-    @override
     def authorization(self) -> str:
         """Return the value of the Authorization header."""
         return f"Basic {self._encoded()}"
 
-    @override
     def secrets(self) -> Sequence[str]:
         """Return every text that must never be shown."""
         return (self._client_id, self._client_secret, self._encoded())

@@ -37,7 +37,6 @@ from workers.spacebring.schemas import (
     TicketPageSchema,
 )
 from workers.spacebring.transport import Call, Session, StoppedError
-from workers.spacebring.typed import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +106,6 @@ class SpacebringClient:
         self._before_request = before_request
         self._session = Session(auth, ca_bundle=ca_bundle)
 
-    @override
     def __repr__(self) -> str:
         return f"SpacebringClient({self.base_url!r}, {self._auth!r})"
 

@@ -28,8 +28,6 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from workers.spacebring.typed import override
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -117,16 +115,13 @@ class _BoundedReader(io.RawIOBase):
         self._sock = sock
         self._call = call
 
-    @override
     def readable(self) -> bool:
         return True
 
-    @override
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
         self._sock.settimeout(self._call.left())
         return self._raw.readinto(buffer)
 
-    @override
     def close(self) -> None:
         self._raw.close()
         super().close()
@@ -155,12 +150,10 @@ class Connection(HTTPConnection):
     _used = 0.0
 
     @property
-    @override
     def is_connected(self) -> bool:
         """Tell whether the connection may serve one more call."""
         return super().is_connected and time.monotonic() - self._used < self.max_idle
 
-    @override
     def connect(self) -> None:
         """Connect; what it raises proves that nothing was sent."""
         call = _CALL.get()
@@ -174,7 +167,6 @@ class Connection(HTTPConnection):
             # Also a reset in the middle of the handshake: it is not one after sending.
             raise HandshakeError(error) from error
 
-    @override
     def _new_conn(self) -> socket.socket:
         ends = self._connect_ends
         try:
@@ -200,7 +192,6 @@ class Connection(HTTPConnection):
             raise ConnectTimeoutError(self, "connecting took too long") from failure
         raise NewConnectionError(self, str(failure)) from failure
 
-    @override
     def send(self, data: bytes) -> None:  # type: ignore[override]  # `requests` hands over nothing but bytes
         """Send, after the caller's last check if these are the first bytes of the call."""
         call = _CALL.get()
@@ -232,7 +223,6 @@ class _SecurePool(HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """Opens our connections. `requests` sets no urllib3 retries unless asked."""
 
-    @override
     def init_poolmanager(
         self,
         connections: int,
@@ -262,7 +252,6 @@ class Session(requests.Session):
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
 
-    @override
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: no redirect is followed, and none makes `requests` read its body unbounded."""
 
