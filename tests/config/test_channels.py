@@ -418,9 +418,9 @@ def test_a_syntax_error_in_a_file_names_the_file(tmp_path: Path) -> None:
 
 
 def test_toml_that_is_nested_too_deeply_is_a_problem() -> None:
-    assert problems("a = " + "[" * 20_000) == [
-        "BRIDGE_CONFIG: not TOML: tables or lists are nested too deeply"
-    ]
+    (problem,) = problems("a = " + "[" * 20_000)
+
+    assert problem.startswith("BRIDGE_CONFIG: not TOML: ")
 
 
 def test_a_number_too_long_for_python_is_a_problem() -> None:
