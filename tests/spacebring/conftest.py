@@ -77,6 +77,7 @@ class Peer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._accepted: list[socket.socket] = []
         self._context: ssl.SSLContext | None = None
         if tls:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -97,8 +98,9 @@ class Peer:
 
     def close(self) -> None:
         self._over.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        for sock in (self._listener, *self._accepted):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
             thread.join(10)
@@ -119,6 +121,7 @@ class Peer:
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError), sock:
             wrapped = self._context.wrap_socket(sock, server_side=True) if self._context else sock
+            self._accepted.append(wrapped)
             with wrapped:
                 self.handler(Exchange(wrapped, self._over))
 

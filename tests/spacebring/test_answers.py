@@ -208,6 +208,7 @@ def test_after_the_bytes_have_left_a_failed_create_is_unknown_and_a_failed_read_
     make_client: Clients,
     handler: Callable[[Exchange], None],
     failure: Failure,
+    *,
     tls: bool,
 ) -> None:
     peer: Peer = request.getfixturevalue("tls_peer" if tls else "peer")

@@ -25,6 +25,27 @@ NOW = datetime(2026, 8, 20, 9, 0, tzinfo=UTC)
 SECRET = "s3cret/+=v4lue"
 AUTH = BasicAuth("our-client", SECRET)
 
+VALIDATION = json.dumps(
+    {
+        "message": "Invalid request parameters",
+        "type": "validationError",
+        "issues": [
+            {"code": "invalid_type", "path": ["ticket", "locationRef"], "message": "Required"},
+            {"path": ["ticket", "tags", 0], "code": "too_big"},
+            {"path": "text", "message": "Too short"},
+            "Be kind",
+            {},
+            None,
+        ],
+    }
+).encode()
+VALIDATION_MESSAGE = (
+    "Invalid request parameters (validationError): ticket.locationRef: Required; "
+    "ticket.tags.0: too_big; text: Too short; Be kind"
+)
+PAGE = b"""<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>b{}</style></head>
+<body><script>alert(1)</script><h1>Nginx &amp; friends</h1></body></html>"""
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(SECRET),
     lambda inner: (
@@ -48,13 +69,7 @@ JSON = st.recursive(
             b'{"code":"invalidParams","message":"locationRef is required"}',
             "locationRef is required (invalidParams)",
         ),
-        (
-            b'{"message":"Invalid request parameters","type":"validationError","issues":'
-            b'[{"code":"invalid_type","path":["ticket","locationRef"],"message":"Required"},'
-            b'{"path":["ticket","tags",0],"code":"too_big"},{"path":"text","message":"Too short"},"Be kind",{},null]}',
-            "Invalid request parameters (validationError): ticket.locationRef: Required; "
-            "ticket.tags.0: too_big; text: Too short; Be kind",
-        ),
+        (VALIDATION, VALIDATION_MESSAGE),
         (b'{"issues":[{"message":"Required","path":["text"]}]}', "text: Required"),
         (b'{"errors":["first","second"]}', "first; second"),
         (b'{"error":{"message":"Inner","code":7}}', "Inner (7)"),
@@ -69,11 +84,7 @@ JSON = st.recursive(
         (b"  upstream\r\n connect   error ", "upstream connect error"),
         (b"\xef\xbb\xbfwith a mark", "with a mark"),
         (b"\xff\xfe broken", "\ufffd\ufffd broken"),
-        (
-            b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>b{}</style></head>"
-            b"<body><script>alert(1)</script><h1>Nginx &amp; friends</h1></body></html>",
-            "502 Bad Gateway Nginx & friends",
-        ),
+        (PAGE, "502 Bad Gateway Nginx & friends"),
         (b'{"message": "a\\u0000b\\u001b[31m\\u202ec\\ud800"}', "ab[31mc"),
         (b"", "Spacebring answered 502 Bad Gateway without an explanation"),
         (b" \n", "Spacebring answered 502 Bad Gateway without an explanation"),

@@ -183,14 +183,12 @@ class SpacebringClient:
         """Make one request; SpacebringError if no answer came."""
         if self._before_request is not None:
             self._before_request()
-        call = Call(self.timeout, self.connect_timeout, last_check)
-        with call.active():
+        request = requests.Request(method, self.base_url + path, params=params, json=json)
+        prepared = self._session.prepare_request(request)
+        with Call(self.timeout, self.connect_timeout, last_check).active():
             try:
-                response = self._session.request(
-                    method,
-                    self.base_url + path,
-                    params=params,
-                    json=json,
+                response = self._session.send(
+                    prepared,
                     timeout=(self.connect_timeout, self.timeout),
                     allow_redirects=False,
                     stream=True,
@@ -251,7 +249,8 @@ def checked_base_url(text: str) -> str:
         url = parse_url(text)
         host = (url.host or "").strip("[]")
         host.encode("idna")
-    except (LocationParseError, UnicodeError):
+        requests.Request("GET", text).prepare()
+    except (LocationParseError, requests.RequestException, UnicodeError):
         raise ValueError(f"the base URL is not a URL: {mend}") from None
     if not host or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(host))):
         raise ValueError(f"the base URL would send credentials in the clear or nowhere: {mend}")
@@ -275,12 +274,13 @@ def _whole(response: requests.Response) -> _Answer:
     body = bytearray()
     broken: Exception | None = None
     try:
-        for chunk in response.iter_content(_CHUNK):
+        # One read at a time: `iter_content` would lose what came before the break.
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > BODY_LIMIT:
                 broken = ValueError("the answer is too large")
                 break
-    except (requests.RequestException, HTTPError) as error:
+    except HTTPError as error:
         broken = error
     finally:
         response.close()
