@@ -11,6 +11,7 @@ from werkzeug.exceptions import (
     Conflict,
     HTTPException,
     NotFound,
+    RequestEntityTooLarge,
     ServiceUnavailable,
     Unauthorized,
     UnprocessableEntity,
@@ -153,6 +154,8 @@ def _redis_away(error: RedisError) -> ResponseReturnValue:
 blueprint.before_request(_authorize)
 blueprint.after_request(_private)
 blueprint.register_error_handler(HTTPException, problem)
+# The app has a handler for this one, which would go first.
+blueprint.register_error_handler(RequestEntityTooLarge, problem)
 blueprint.register_error_handler(RedisError, _redis_away)
 blueprint.register_error_handler(NoSuchEvent, lambda error: problem(NotFound(str(error))))
 blueprint.register_error_handler(Forbidden, lambda error: problem(Conflict(str(error))))

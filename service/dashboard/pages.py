@@ -1,169 +1,155 @@
-"""The pages and what their buttons do."""
+"""What the pages show and what their buttons do."""
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
-from redis.exceptions import RedisError
+from flask import abort, flash, redirect, render_template, request, url_for
 
-from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent
-from service.core.ledger import State
+from service.core import operations
+from service.core.errors import ConfirmationNeeded, Forbidden
 from service.core.ledger.model import Operation
-from service.core.operations import OPERATIONS, bulk, dead_letters
+from service.core.ledger.states import State
 from service.core.overview import overview as look
-from service.dashboard.login import check_password, show_login
+from service.dashboard.body import shown
 from service.web import current
 
 if TYPE_CHECKING:
-    from flask import Response
-    from werkzeug.wrappers import Response as BaseResponse
+    from collections.abc import Mapping, Sequence
 
-    from service.core.request import InboundRequest
+    from flask.typing import ResponseReturnValue
 
-blueprint = Blueprint(
-    "dashboard",
-    __name__,
-    template_folder="templates",
-    static_folder="static",
-    static_url_path="/dashboard-static",
-)
-_SHOWN_BODY = 20_000
+_BY = "dashboard"
 _RECENT = 10
+_URGENT = 5
+_PAGE = 50
+REFRESH_SECONDS = 15
+_OPERATIONS: dict[str, Operation] = {name: name for name in get_args(Operation)}
+_BULK: dict[str, Operation] = {"replay": "replay", "discard": "discard"}
+_DONE = {
+    "replay": "replayed",
+    "discard": "discarded",
+    "hold": "held: it waits until somebody releases it",
+    "release": "released",
+}
 
 
-@blueprint.get("/login")
-def login() -> Response:
-    """Ask for the password."""
-    return show_login()
-
-
-@blueprint.post("/login")
-def sign_in() -> BaseResponse:
-    """Check the password."""
-    return check_password()
-
-
-@blueprint.post("/logout")
-def logout() -> BaseResponse:
-    """End the session."""
-    session.clear()
-    return redirect(url_for("dashboard.login"))
-
-
-@blueprint.get("/")
-def overview() -> str:
-    """Show how the bridge does."""
+def overview() -> ResponseReturnValue:
+    """Show how the bridge does, what needs a person, and what came last."""
     web = current()
-    recent = web.ledger.events(limit=_RECENT).events
-    return render_template("overview.html", view=look(web.ledger, web.redis), recent=recent)
-
-
-@blueprint.get("/events")
-def events() -> str:
-    """List events, by state, channel and search."""
-    asked = {name: request.args.get(name, "") for name in ("status", "channel", "q", "cursor")}
-    states = [state for state in State if state == asked["status"]]
-    try:
-        page = current().ledger.events(
-            states=states, channel=asked["channel"], query=asked["q"], cursor=asked["cursor"] or None
-        )
-    except ValueError:
-        abort(HTTPStatus.BAD_REQUEST)
     return render_template(
-        "events.html", page=page, asked=asked, states=list(State), channels=current().config.channels
+        "overview.html",
+        view=look(web.ledger, web.redis),
+        urgent=web.ledger.events(states=[State.DEAD], limit=_URGENT).events,
+        recent=web.ledger.events(limit=_RECENT).events,
+        refresh=0 if request.args.get("refresh") == "off" else REFRESH_SECONDS,
     )
 
 
-@blueprint.get("/events/<event>")
-def event(event: str) -> str:
-    """Show one event: what came in, the draft, each attempt."""
-    book = current().ledger
+def events() -> ResponseReturnValue:
+    """List events by state, channel and what is looked for, page by page."""
+    web = current()
+    asked = {name: request.args.get(name, "").strip() for name in ("state", "channel", "q")}
+    if asked["state"] and asked["state"] not in set(State):
+        abort(404, f"There is no state {asked['state'][:40]!r}.")
+    cursor = request.args.get("cursor")
     try:
-        found = book.event(event)
-    except NoSuchEvent:
-        abort(HTTPStatus.NOT_FOUND)
-    came_in = book.request(found)
+        page = web.ledger.events(
+            states=[State(asked["state"])] if asked["state"] else [],
+            channel=asked["channel"],
+            query=asked["q"],
+            limit=_PAGE,
+            cursor=cursor,
+        )
+    except ValueError:
+        abort(400, "The address of this page is damaged: start from the newest events.")
+    counts = web.ledger.stats().states
+    return render_template("events.html", page=page, asked=asked, cursor=cursor, counts=counts)
+
+
+def event(event: str) -> ResponseReturnValue:
+    """Show one event: what came in, what is sent, each attempt, each change, and what can be done."""
+    ledger = current().ledger
+    found = ledger.event(event)
+    request_kept = ledger.request(found)
     return render_template(
         "event.html",
         event=found,
-        attempts=book.attempts(event),
-        history=book.history(event),
-        request_in=came_in,
-        body=_body(came_in),
-        operations=OPERATIONS[found.state],
+        inbound=request_kept,
+        body=shown(request_kept) if request_kept else None,
+        attempts=ledger.attempts(event),
+        history=ledger.history(event),
+        operations=operations.OPERATIONS[found.state],
+        needs_confirmation=found.code == operations.UNKNOWN,
     )
 
 
-@blueprint.post("/events/<event>/<operation>")
-def operate(event: str, operation: str) -> BaseResponse:
-    """Replay, discard, hold or release one event."""
-    _known(operation)
+def operate(event: str, operation: str) -> ResponseReturnValue:
+    """Do what a button of an event says, and show the event again."""
+    if operation not in _OPERATIONS:
+        abort(404, "There is no such operation.")
     confirmed = request.form.get("confirm") == "yes"
     try:
-        current().ledger.operate(event, cast("Operation", operation), "dashboard", confirmed=confirmed)
+        current().ledger.operate(event, _OPERATIONS[operation], _BY, confirmed=confirmed)
     except ConfirmationNeeded as error:
-        flash(f"{error}: tick the box to confirm.", "warning")
-    except (Forbidden, NoSuchEvent) as error:
-        flash(str(error), "warning")
+        flash(f"{error}.", "bad")
+    except Forbidden as error:
+        flash(f"{error}. It has moved on since this page was loaded.", "bad")
     else:
-        flash(f"Done: {operation}.", "done")
+        flash(f"The event is {_DONE[operation]}.", "good")
     return redirect(url_for("dashboard.event", event=event))
 
 
-@blueprint.get("/dead-letters")
-def dead() -> str:
-    """List what needs a person."""
-    asked = {name: request.args.get(name, "") for name in ("channel", "reason", "cursor")}
+def dead_letters() -> ResponseReturnValue:
+    """List the dead letters that fit a filter, to be replayed or discarded."""
+    ledger = current().ledger
+    asked = _filter(request.args)
+    cursor = request.args.get("cursor")
     try:
-        page = dead_letters(
-            current().ledger,
-            channel=asked["channel"],
-            reason=asked["reason"],
-            cursor=asked["cursor"] or None,
-        )
+        page = operations.dead_letters(ledger, **asked, limit=_PAGE, cursor=cursor)
     except ValueError:
-        abort(HTTPStatus.BAD_REQUEST)
-    return render_template("dead.html", page=page, asked=asked, channels=current().config.channels)
+        abort(400, "The address of this page is damaged: start from the newest dead letters.")
+    total = ledger.stats().states[State.DEAD]
+    return render_template(
+        "dead_letters.html", page=page, asked=asked, cursor=cursor, total=total, unknown=operations.UNKNOWN
+    )
 
 
-@blueprint.post("/dead-letters/<operation>")
-def operate_dead(operation: str) -> BaseResponse:
-    """Replay or discard the chosen dead letters, or all that fit the filter."""
-    _known(operation)
+def operate_many() -> ResponseReturnValue:
+    """Replay or discard one, the ticked, or all dead letters of the filter, and show the rest."""
     form = request.form
-    everything = form.get("scope") == "all"
-    done = bulk(
+    asked = _filter(form)
+    back = redirect(
+        url_for("dashboard.dead_letters", channel=asked["channel"] or None, reason=asked["reason"] or None)
+    )
+    name, _, one = form.get("do", "").partition(":")
+    everything = one == "all"
+    if name not in _BULK:
+        abort(400, "No operation was given.")
+    ids: Sequence[str] | None = None if everything else [one] if one else form.getlist("event")
+    if everything and form.get("sure") != "yes":
+        flash("Nothing was done: tick the box that says so to do it to all of them.", "bad")
+        return back
+    if not everything and not ids:
+        flash("Nothing was done: no dead letter was ticked.", "bad")
+        return back
+    done = operations.bulk(
         current().ledger,
-        cast("Operation", operation),
-        channel=form.get("channel", ""),
-        reason=form.get("reason", ""),
-        ids=None if everything else form.getlist("id"),
-        by="dashboard",
+        _BULK[name],
+        **(asked if everything else {}),
+        ids=ids,
+        by=_BY,
         confirmed=form.get("confirm") == "yes",
     )
-    flash(f"Done: {operation} for {done}.", "done")
-    return redirect(url_for("dashboard.dead"))
+    flash(f"{done} dead letter{'' if done == 1 else 's'} {_DONE[name]}.", "good" if done else "bad")
+    if ids is not None and done < len(ids):
+        flash(
+            f"{len(ids) - done} passed over: no dead letter any more, or it may have made a ticket already. "
+            "Look for its marker in Spacebring first, then tick the box to send it again.",
+            "bad",
+        )
+    return back
 
 
-@blueprint.app_errorhandler(RedisError)
-def redis_away(_error: RedisError) -> tuple[str, int]:
-    """Say that Redis is away, instead of a bare error."""
-    return render_template("away.html"), HTTPStatus.SERVICE_UNAVAILABLE
-
-
-def _known(operation: str) -> None:
-    if operation not in get_args(Operation):
-        abort(HTTPStatus.NOT_FOUND)
-
-
-def _body(came_in: InboundRequest | None) -> str:
-    """Give the body as text to show, cut where it is long; a page never shows raw bytes."""
-    if came_in is None:
-        return ""
-    if b"\0" in came_in.body:
-        return f"(binary, {len(came_in.body)} bytes)"
-    text = came_in.body[:_SHOWN_BODY].decode("utf-8", "replace")
-    rest = len(came_in.body) - _SHOWN_BODY
-    return f"{text}\n… {rest} more bytes" if rest > 0 else text
+def _filter(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: values.get(name, "").strip() for name in ("channel", "reason")}
