@@ -21,7 +21,7 @@ from service.core.ledger import Ledger
 from service.core.store import PREFIX, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -32,13 +32,15 @@ settings.load_profile("suite")
 class Valkey:
     """A Valkey server of the test session, reached through a Unix socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, extra: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._extra = extra or {}
         self.url = f"unix://{folder}/s"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         options = {"port": "0", "unixsocket": "s", "save": "", "appendonly": "no", "dir": str(self.folder)}
+        options.update(self._extra)
         arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(

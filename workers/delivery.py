@@ -25,6 +25,7 @@ from workers.spacebring.errors import (
     SpacebringError,
     UnknownOutcomeError,
 )
+from workers.spacebring.limiter import LimiterBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -242,6 +243,9 @@ class Deliverer:
         if isinstance(error, CredentialsError):
             failing = Failing("credentials", 1, options.probe)
             return replace(retry, code="credentials", delay=0, uncounted=True, failing=failing)
+        if isinstance(error, LimiterBusyError):
+            # Our own limiter, not Spacebring: nobody else needs to wait for it.
+            return replace(retry, delay=error.retry_after or 0, uncounted=True)
         if error.retry_after:
             self._limiter.pause(error.retry_after)
         if error.status == _RATE_LIMITED:

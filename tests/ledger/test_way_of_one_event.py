@@ -27,7 +27,7 @@ def test_an_accepted_event_is_taken_claimed_begun_and_delivered(ledger: Ledger) 
     attempt = ledger.begin(claim, DRAFT, {"subject": "Hello"})
     assert ledger.renew(claim)
     done = Attempt(at=moment(0), outcome="delivered", status=201, duration_ms=12)
-    fields = {"ticket_id": "T", "ticket_number": 7}
+    fields: dict[str, str | int] = {"ticket_id": "T", "ticket_number": 7}
     ledger.record(claim, Outcome(State.DELIVERED, attempt=done, fields=fields, answered=True))
 
     event = ledger.event(accepted.events[0])

@@ -1,0 +1,125 @@
+"""`bridge check`: everything that is wrong, in one list."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.app import create_app
+from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
+from sandbox.server import running
+from tests.cli.conftest import CONFIG, LOCATION, free_port, printed
+from tests.conftest import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click.testing import Result
+    from redis import Redis
+
+
+@pytest.fixture
+def spacebring(environment: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    with running(create_app(SandboxOptions(locations={LOCATION: "Downtown"}))) as base:
+        environment.setenv("SPACEBRING_URL", base)
+        environment.setenv("SPACEBRING_TOKEN", "sandbox-token")
+        environment.setenv("SPACEBRING_NETWORK_ID", DEFAULT_NETWORK_ID)
+        yield environment
+
+
+def test_all_is_well_where_everything_answers(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    for name in ("BRIDGE_ADMIN_PASSWORD", "BRIDGE_SECRET_KEY", "BRIDGE_API_TOKEN"):
+        spacebring.setenv(name, "a-long-enough-secret-for-tests-1234")
+
+    result = bridge("check")
+
+    assert result.output == "all is well\n"
+    assert result.exit_code == 0
+
+
+def test_missing_logins_are_notes_and_no_problems(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    found = printed(bridge("check", "--json"))
+
+    assert found["ok"] is True
+    assert len(found["notes"]) == 2
+
+
+def test_everything_wrong_is_listed_at_once(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("BRIDGE_CONFIG", CONFIG.replace('"form"', '"from"'))
+    environment.delenv("REDIS_URL")
+
+    result = bridge("check")
+
+    assert result.exit_code == 1
+    for part in ("no source 'from'", "REDIS_URL is not set", "No Spacebring credentials", "3 problems"):
+        assert part in result.output
+
+
+def test_a_wrong_environment_is_a_problem(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("PORT", "many")
+
+    result = bridge("check")
+
+    assert result.exit_code == 1
+    assert "PORT" in result.output
+
+
+def test_a_location_that_spacebring_does_not_know_is_a_problem(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    other = "11111111-1111-4111-8111-111111111111"
+    spacebring.setenv("BRIDGE_CONFIG", CONFIG.replace(LOCATION, other))
+
+    assert f"knows no location {other}" in bridge("check").output
+
+
+def test_refused_credentials_are_a_problem(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    spacebring.setenv("SPACEBRING_TOKEN", "wrong")
+
+    assert "Spacebring refuses or cannot be reached (401)" in bridge("check").output
+
+
+def test_a_redis_that_is_away_is_a_problem(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    spacebring.setenv("REDIS_URL", "unix:///nowhere/at/all.sock")
+
+    assert "Redis cannot be reached" in bridge("check").output
+
+
+def test_a_redis_that_may_evict_is_a_problem(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch, redis: Redis
+) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+
+    result = bridge("check")
+    redis.config_set("maxmemory-policy", "noeviction")
+
+    assert "maxmemory-policy is allkeys-lru" in result.output
+
+
+def test_a_redis_cluster_is_refused(bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="vc"))
+    cluster = Valkey(folder, {"cluster-enabled": "yes", "port": str(free_port())})
+    cluster.start()
+    spacebring.setenv("REDIS_URL", cluster.url)
+
+    result = bridge("check")
+    cluster.stop()
+    shutil.rmtree(folder)
+
+    assert "This is a Redis Cluster" in result.output

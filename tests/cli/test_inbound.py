@@ -1,0 +1,146 @@
+"""The commands about channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config.channels import load_config
+from config.settings import load_settings
+from sandbox.server import running
+from service.app import create_app
+from service.core.capture import parse_http
+from service.core.errors import UnreadableError
+from tests.cli.conftest import CONFIG, FORM, printed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+    from redis import Redis
+
+MAIL = (
+    b"POST /hooks/mail HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n"
+    b"recipient=help%40mg.example&from=Ann+%3Cann%40example.com%3E&subject=Door&body-plain=It+is+stuck"
+    b"&timestamp=1&token=x&signature=y"
+)
+
+
+@pytest.fixture
+def served(environment: pytest.MonkeyPatch, redis: Redis) -> Iterator[str]:
+    settings = load_settings({})
+    config = load_config(CONFIG, environ={})
+    with running(create_app(settings, config, redis)) as base:
+        environment.setenv("BRIDGE_PUBLIC_URL", base)
+        yield base
+
+
+def captured(tmp_path: Path, raw: bytes) -> str:
+    path = tmp_path / "request.http"
+    path.write_bytes(raw)
+    return str(path)
+
+
+def test_channels_prints_the_url_and_lock_of_each(bridge: Callable[..., Result]) -> None:
+    result = bridge("channels")
+
+    assert "http://127.0.0.1:8000/hooks/website   public" in result.stdout
+    assert "signature, basic, token" in result.stdout
+    assert "BRIDGE_PUBLIC_URL" in result.stderr
+
+
+def test_channels_gives_json_with_the_public_url(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("BRIDGE_PUBLIC_URL", "https://bridge.example")
+
+    result = bridge("channels", "--json")
+
+    assert printed(result)["channels"][0]["url"] == "https://bridge.example/hooks/website"
+    assert "BRIDGE_PUBLIC_URL" not in bridge("channels").stderr
+
+
+def test_preview_shows_the_ticket_and_why(bridge: Callable[..., Result], tmp_path: Path) -> None:
+    result = bridge("preview", "website", captured(tmp_path, FORM))
+
+    assert result.exit_code == 0
+    assert "Cold room" in result.output
+    assert "why type" in result.output
+    assert result.output.endswith("Ref: sb-preview000\n")
+
+
+def test_preview_gives_json(bridge: Callable[..., Result], tmp_path: Path) -> None:
+    (shown,) = printed(bridge("preview", "website", captured(tmp_path, FORM), "--json"))["previews"]
+
+    assert shown["draft"]["type"] == "other"
+
+
+def test_preview_says_what_would_be_ignored(bridge: Callable[..., Result], tmp_path: Path) -> None:
+    spam = FORM + b"&_gotcha=buy"
+
+    assert "IGNORED: " in bridge("preview", "website", captured(tmp_path, spam)).output
+
+
+def test_preview_of_a_request_that_makes_no_event_says_so(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    typeform = '[[channels]]\nname = "asked"\nsource = "typeform"\nsecret = "key-for-tests"\n'
+    environment.setenv("BRIDGE_CONFIG", CONFIG + typeform)
+    raw = b'POST /hooks/asked HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{"event_type": "other"}'
+
+    assert "nothing to keep" in bridge("preview", "asked", captured(tmp_path, raw)).output
+
+
+def test_preview_of_an_unknown_channel_names_the_known(bridge: Callable[..., Result], tmp_path: Path) -> None:
+    result = bridge("preview", "nowhere", captured(tmp_path, FORM))
+
+    assert result.exit_code == 1
+    assert "mail, website" in result.output
+
+
+def test_preview_of_something_else_says_what_a_capture_is(
+    bridge: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = bridge("preview", "website", captured(tmp_path, b"hello"))
+
+    assert result.exit_code == 1
+    assert "not a captured request" in result.output
+
+
+def test_send_opens_every_lock_of_the_channel(
+    bridge: Callable[..., Result], served: str, tmp_path: Path
+) -> None:
+    result = bridge("send", "mail", captured(tmp_path, MAIL))
+
+    assert result.output.startswith('200 {"status":"accepted"')
+
+
+def test_send_reports_a_refusal(bridge: Callable[..., Result], served: str, tmp_path: Path) -> None:
+    result = bridge("send", "website", captured(tmp_path, FORM.replace(b"x-www-form-urlencoded", b"pdf")))
+
+    assert result.exit_code == 1
+    assert result.output.startswith("415")
+
+
+def test_send_without_a_running_bridge_is_exit_code_three(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("BRIDGE_PUBLIC_URL", "http://127.0.0.1:9")
+
+    assert bridge("send", "website", captured(tmp_path, FORM)).exit_code == 3
+
+
+def test_a_capture_may_end_its_lines_with_a_line_feed_alone() -> None:
+    request = parse_http(b"POST /hooks/mail/tok?a=b HTTP/1.1\nX-A: 1\n\nbody")
+
+    assert (request.path_token, request.body, request.headers.get("x-a")) == ("tok", b"body", "1")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"POST /x\r\n\r\n", b"POST x HTTP/1.1\r\n\r\n", b"POST /x HTTP/1.1\r\nno\r\n\r\n"]
+)
+def test_what_is_no_request_is_refused(raw: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        parse_http(raw)
