@@ -114,14 +114,14 @@ def test_send_opens_every_lock_of_the_channel(
 ) -> None:
     result = bridge("send", "mail", captured(tmp_path, MAIL))
 
-    assert result.output.startswith('200 {"status":"accepted"')
+    assert '200 {"status":"accepted"' in result.output
 
 
 def test_send_reports_a_refusal(bridge: Callable[..., Result], served: str, tmp_path: Path) -> None:
     result = bridge("send", "website", captured(tmp_path, FORM.replace(b"x-www-form-urlencoded", b"pdf")))
 
     assert result.exit_code == 1
-    assert result.output.startswith("415")
+    assert '415 {"title"' in result.output
 
 
 def test_send_without_a_running_bridge_is_exit_code_three(
