@@ -47,15 +47,15 @@ def readyz() -> tuple[dict[str, Any], int]:
 
 
 def _redis(redis: Redis) -> dict[str, str]:
-    refusal = writable(redis)
-    if refusal:
-        return {"status": "failed", "detail": refusal}
     try:
         report = inspect(redis)
     except StoreUnsuitable as error:
         return {"status": "failed", "detail": str(error)}
     except RedisError as error:
         return {"status": "failed", "detail": f"Redis cannot be asked: {type(error).__name__}"}
+    refusal = writable(redis)
+    if refusal:
+        return {"status": "failed", "detail": refusal}
     if report.problems:
         return {"status": "warning", "detail": " ".join(report.problems)}
     return {"status": "ok", "detail": f"version {report.version}"}

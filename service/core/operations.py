@@ -17,6 +17,8 @@ _CHUNK = 200
 # A worker could not tell whether this one made a ticket: replaying it needs a person's word.
 UNKNOWN = "unknown"
 
+# Nothing can be sent of what has been aged out.
+NEED_BODY = frozenset({"replay", "release"})
 # What a person may do to an event in each state, as `operate.lua` allows it, the usual one first.
 OPERATIONS: dict[State, tuple[Operation, ...]] = {
     State.QUEUED: ("hold", "discard"),

@@ -45,6 +45,7 @@ def workers_alive(redis: Redis, *, now: datetime | None = None) -> int:
 
 def _time(written: bytes) -> datetime:
     try:
-        return datetime.fromisoformat(written.decode("ascii"))
+        time = datetime.fromisoformat(written.decode("ascii"))
     except ValueError:
         return datetime.min.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -86,6 +86,6 @@ def _multipart(head: bytes, boundary: bytes) -> str:
     for part in head.split(marker):
         names, blank, content = part.partition(b"\r\n\r\n")
         if _text(content) is None:
-            content = f"[binary, {size(len(content))} shown to be there]".encode()
+            content = f"[binary, {size(len(content))}]".encode()
         parts.append(names + blank + content)
     return visible(marker.join(parts).decode("utf-8", "replace"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from flask import abort, flash, redirect, render_template, request, url_for
 
 from service.core import operations
-from service.core.errors import ConfirmationNeeded, Forbidden
+from service.core.errors import Forbidden
 from service.core.ledger.model import Operation
 from service.core.ledger.states import State
 from service.core.overview import overview as look
@@ -79,7 +79,11 @@ def event(event: str) -> ResponseReturnValue:
         body=shown(request_kept) if request_kept else None,
         attempts=ledger.attempts(event),
         history=ledger.history(event),
-        operations=operations.OPERATIONS[found.state],
+        operations=[
+            name
+            for name in operations.OPERATIONS[found.state]
+            if found.has_body or name not in operations.NEED_BODY
+        ],
         needs_confirmation=found.code == operations.UNKNOWN,
     )
 
@@ -91,10 +95,8 @@ def operate(event: str, operation: str) -> ResponseReturnValue:
     confirmed = request.form.get("confirm") == "yes"
     try:
         current().ledger.operate(event, _OPERATIONS[operation], _BY, confirmed=confirmed)
-    except ConfirmationNeeded as error:
-        flash(f"{error}.", "bad")
     except Forbidden as error:
-        flash(f"{error}. It has moved on since this page was loaded.", "bad")
+        flash(f"{error}.", "bad")
     else:
         flash(f"The event is {_DONE[operation]}.", "good")
     return redirect(url_for("dashboard.event", event=event))
