@@ -26,10 +26,7 @@ def page(status: int, title: str, message: str, *, retry_after: int = 0) -> Resp
 
 
 def http_error(error: HTTPException) -> Response:
-    """Answer an HTTP error; one that is an answer already stays it."""
-    if error.response is not None:
-        answer: Response = make_response(error.response)
-        return answer
+    """Answer an HTTP error."""
     if isinstance(error, CSRFError):
         return page(
             400,

@@ -1,4 +1,4 @@
-"""Brings events into every state through the ledger's own steps, as the tests of web and browser need them."""
+"""Brings events into every state through the ledger's own steps, for the tests of web and browser."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class Acts:
         )
         return event
 
-    def unknown(self, **summary: str) -> str:
+    def unknown(self, *, subject: str = "The Wi-Fi is down") -> str:
         """Give a dead letter that may have made a ticket."""
-        return self.dead("no answer in time: it may have been filed", code="unknown", **summary)
+        return self.dead("no answer in time: it may have been filed", code="unknown", subject=subject)
 
     def ignored(self) -> str:
         """Give an event that makes no ticket."""

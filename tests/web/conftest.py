@@ -81,7 +81,7 @@ class Browser:
     client: FlaskClient
 
     def get(self, path: str, **options: object) -> TestResponse:
-        return self.client.get(path, **options)  # type: ignore[arg-type]
+        return self.client.get(path, **options)
 
     def token(self, path: str = "/login") -> str:
         found = re.search(r'name="csrf_token" value="([^"]+)"', self.client.get(path).text)

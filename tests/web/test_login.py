@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from redis import Redis
 
+    from config.settings import Settings
     from tests.web.acts import Acts
 
 PAGES = ("/", "/events", "/events/some-id", "/dead-letters")
@@ -205,18 +206,21 @@ def test_another_password_ends_every_session(make: Callable[..., Flask], operato
 
 
 @pytest.mark.parametrize(
-    ("missing", "says"),
+    ("settings", "says"),
     [
-        ({"admin_password": None}, "Set BRIDGE_ADMIN_PASSWORD in"),
-        ({"secret_key": None}, "Set BRIDGE_SECRET_KEY in"),
-        ({"admin_password": None, "secret_key": None}, "Set BRIDGE_ADMIN_PASSWORD and BRIDGE_SECRET_KEY in"),
+        (replace(SETTINGS, admin_password=None), "Set BRIDGE_ADMIN_PASSWORD in"),
+        (replace(SETTINGS, secret_key=None), "Set BRIDGE_SECRET_KEY in"),
+        (
+            replace(SETTINGS, admin_password=None, secret_key=None),
+            "Set BRIDGE_ADMIN_PASSWORD and BRIDGE_SECRET_KEY in",
+        ),
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/login"])
 def test_without_password_or_key_it_is_503_and_says_what_to_set(
-    make: Callable[..., Flask], missing: dict[str, None], says: str, path: str
+    make: Callable[..., Flask], settings: Settings, says: str, path: str
 ) -> None:
-    client = make(replace(SETTINGS, **missing)).test_client()
+    client = make(settings).test_client()
 
     answer = client.get(path)
 

@@ -26,7 +26,7 @@ def start(redis: Redis) -> Callable[..., SimpleWorker]:
 
     def start(queue: str = TICKETS) -> SimpleWorker:
         worker = SimpleWorker([Queue(queue, connection=redis)], connection=redis, serializer=SERIALIZER)
-        worker.register_birth()
+        worker.register_birth()  # type: ignore[no-untyped-call]
         return worker
 
     return start
@@ -39,7 +39,7 @@ def test_a_worker_of_tickets_is_alive_from_its_birth_to_its_death(
     start("other")
 
     born = workers_alive(redis)
-    worker.register_death()
+    worker.register_death()  # type: ignore[no-untyped-call]
     dead = workers_alive(redis)
 
     assert (born, dead) == (1, 0)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
     from flask.testing import FlaskClient
+
     from tests.web.acts import Acts
 
 
@@ -30,7 +31,7 @@ def configured(redis: Redis) -> Iterator[Callable[[str, str], None]]:
     before: dict[str, str] = {}
 
     def set_option(name: str, value: str) -> None:
-        before.setdefault(name, dict(redis.config_get(name))[name])
+        before.setdefault(name, str(dict(redis.config_get(name))[name]))
         redis.config_set(name, value)
 
     yield set_option
