@@ -56,7 +56,7 @@ def receive(channel: str, token: str = "") -> Response:
     verified = door.source.verify(inbound)
     if (hello := door.source.handshake(verified)) is not None:
         return _as_response(hello)
-    if inbound.content_type not in door.source.content_types:
+    if not door.source.accepts(inbound):
         raise UnsupportedContent(
             f"{door.source.label} sends {' or '.join(door.source.content_types)}, "
             f"not {inbound.content_type or 'a body without a content type'}"

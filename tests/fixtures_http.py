@@ -12,14 +12,17 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from service.core.request import Headers, InboundRequest
+from service.core.capture import ORIGIN, parse_http
+from service.core.errors import UnreadableError
 from service.core.signing import Locks
-from service.core.source import SourceOptions
+from service.core.source import Source, SourceOptions
+
+if TYPE_CHECKING:
+    from service.core.request import InboundRequest
 
 FIXTURES = Path(__file__).parent / "fixtures"
-ORIGIN = "https://bridge.example"
 
 
 @dataclass(frozen=True)
@@ -87,20 +90,8 @@ def load_channel(source: str) -> Channel:
     return Channel(source, table, float(table.pop("now")))
 
 
-def parse_http(raw: bytes) -> InboundRequest:
-    """Read a request as it would come over the wire, without its chunking."""
-    head, _, body = raw.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    method, target, _ = first.split(" ")
-    pairs = (line.partition(":") for line in lines)
-    headers = Headers.of((name, value.strip()) for name, _, value in pairs)
-    # /hooks/<channel>/<token>
-    token = "/".join(target.partition("?")[0].split("/")[3:])
-    return InboundRequest(method, ORIGIN + target, headers, body, token)
-
-
 def to_http(request: InboundRequest) -> bytes:
-    """Write a request as `parse_http` reads it."""
+    """Write a request as `service.core.capture.parse_http` reads it."""
     lines = [
         f"{request.method} {request.url.removeprefix(ORIGIN)} HTTP/1.1",
         *(f"{key}: {value}" for key, value in request.headers),
@@ -111,3 +102,14 @@ def to_http(request: InboundRequest) -> bytes:
 def _as_bytes(value: str | list[str] | None) -> tuple[bytes, ...]:
     values = [value] if isinstance(value, str) else value or []
     return tuple(each.encode() for each in values)
+
+
+def sign_again(source: Source, request: InboundRequest) -> InboundRequest:
+    """Sign a request with the channel's first secret, if it has one and the body can carry it."""
+    secrets = source.options.locks.secrets
+    if not secrets:
+        return request
+    try:
+        return source.sign(request, secrets[0])
+    except UnreadableError:
+        return request
