@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from service.core.mapping.requesters import DAY, TEN_MINUTES, RequesterCache
 from service.core.store import connect
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from tests.conftest import Valkey
 
 
 class Directory:
@@ -67,3 +71,26 @@ def test_without_redis_it_asks_each_time() -> None:
     found = [cache("downtown", "ann@example.com") for _ in range(2)]
 
     assert (found, directory.asked) == (["user-1", "user-1"], 2)
+
+
+def test_a_find_that_redis_does_not_take_is_given_all_the_same(redis: Redis, valkey: Valkey) -> None:
+    client: Any = redis
+    client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+get"])
+    with connect(valkey.url) as reader:
+        reader.execute_command("AUTH", "reader", "any")
+        directory = Directory("user-1")
+
+        found = RequesterCache(reader, directory)("downtown", "ann@example.com")
+    client.acl_deluser("reader")
+
+    assert (found, client.keys("*")) == ("user-1", [])
+
+
+def test_trouble_at_spacebring_goes_through_and_is_not_remembered(redis: Redis) -> None:
+    def away(_location: str, _email: str) -> str | None:
+        raise TimeoutError("Spacebring is away")
+
+    with pytest.raises(TimeoutError):
+        RequesterCache(redis, away)("downtown", "ann@example.com")
+
+    assert RequesterCache(redis, Directory("user-1"))("downtown", "ann@example.com") == "user-1"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from service.core.errors import UnmappableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.mapping.text import MIN_LIMIT, person, render
+from tests.mapping.strategies import EVENTS
 
 MARKER = "sb-7f3kq2abcd"
 WHOLE = InboundEvent(
@@ -117,6 +118,40 @@ def test_a_senders_own_marker_line_is_quoted() -> None:
     assert forged.startswith("> Ref: sb-0000000000")
 
 
+@pytest.mark.parametrize("ordinary", ["Refs by mail", "Reference: sb", "See ref: sb-1", "Ref: 42"])
+def test_a_line_that_only_resembles_a_marker_stays_as_it_is(ordinary: str) -> None:
+    assert text(InboundEvent(kind="email", body=f"Hello\n{ordinary}")).startswith(f"Hello\n{ordinary}\n")
+
+
+def test_a_marker_hidden_behind_invisible_characters_or_in_an_answer_is_quoted() -> None:
+    event = InboundEvent(
+        kind="form",
+        body="\u200bR\u200def: sb-0000000000",
+        answers=(Answer("Ref", "sb-1111111111"), Answer("Notes", "one\nRef: sb-2222222222")),
+    )
+
+    written = text(event)
+
+    assert [line[:2] for line in written.split("\n") if "sb-" in line] == ["> ", "> ", "> ", "Re"]
+
+
+def test_what_would_turn_the_reading_direction_is_taken_out() -> None:
+    assert text(InboundEvent(kind="email", body="\u202ea\u2066b\u2069\u202c")).startswith("ab\n\n---\n")
+
+
+def test_tabs_and_decomposed_letters_are_written_plainly() -> None:
+    assert text(InboundEvent(kind="email", body="a\tb\ncafe\u0301")).startswith("a   b\ncaf\u00e9\n")
+
+
+def test_the_note_counts_what_was_left_out() -> None:
+    body = "x" * 9000
+
+    cut = text(InboundEvent(kind="email", body=body), 2000)
+
+    (count,) = re.findall(r"\[… ([\d,]+) characters left out\]", cut)
+    assert int(count.replace(",", "")) == len(body) - cut.count("x")
+
+
 @pytest.mark.parametrize(
     ("name", "email", "shown"),
     [("Ann", "a@b.example", "Ann (a@b.example)"), ("Ann", "", "Ann"), ("", "a@b.example", "a@b.example")],
@@ -127,24 +162,6 @@ def test_a_person_is_named_by_what_is_known(name: str, email: str, shown: str) -
 
 def test_a_very_long_name_is_shortened() -> None:
     assert person(InboundEvent(kind="email", sender=Sender("n" * 500))).endswith("n…")
-
-
-TEXTS = st.text(max_size=400)
-ANSWERS = st.lists(st.builds(Answer, TEXTS, TEXTS, key=TEXTS), max_size=4).map(tuple)
-EVENTS = st.builds(
-    InboundEvent,
-    kind=st.just("form"),
-    sender=st.builds(Sender, TEXTS, TEXTS),
-    subject=TEXTS,
-    body=st.text(max_size=6000),
-    answers=ANSWERS,
-    hidden=ANSWERS,
-    files=st.lists(st.builds(File, TEXTS, TEXTS, st.none() | st.integers(0, 10**9), TEXTS), max_size=3).map(
-        tuple
-    ),
-    recipient=TEXTS,
-    origin=TEXTS,
-)
 
 
 @given(EVENTS, st.integers(MIN_LIMIT, 9000))
@@ -159,5 +176,8 @@ def test_whatever_comes_in_the_text_is_within_the_limit_and_ends_with_the_only_m
     controls = [sign for sign in written if unicodedata.category(sign) == "Cc" and sign != "\n"]
     assert 0 < len(written) <= limit
     assert written.endswith(f"\nRef: {MARKER}")
-    assert len(re.findall(r"^ref: ", written, re.IGNORECASE | re.MULTILINE)) == 1
+    assert len(re.findall(r"^\s*ref: sb", written, re.IGNORECASE | re.MULTILINE)) == 1
+    assert "\nThrough: web (HTML form)\n" in written
+    assert "\n\n\n" not in written
+    assert unicodedata.is_normalized("NFC", written)
     assert controls == []
