@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from service.core.errors import Unavailable
@@ -35,14 +36,27 @@ class Blobs(Protocol):
         ...
 
 
+# One step, so that two processes cannot pass the cap together. Gives 0 where it is reached.
+_PUT = """
+local used = #ARGV[1]
+for _, size in ipairs(redis.call('HVALS', KEYS[2])) do used = used + size end
+if used > tonumber(ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[2], #ARGV[1])
+redis.call('ZADD', KEYS[3], redis.call('TIME')[1], ARGV[2])
+return 1
+"""
+
+
 class RedisBlobs:
-    """Bodies in Redis, up to `cap` bytes in all."""
+    """Bodies in Redis, up to `cap` bytes in all. Every call may raise redis.RedisError."""
 
     def __init__(self, redis: Redis, *, prefix: str, cap: int) -> None:
         # redis-py types answers as bytes or str; `connect` makes clients that answer bytes.
         self._redis: Any = redis
         self._prefix = prefix
         self._cap = cap
+        self._put = self._redis.register_script(_PUT)
 
     def _sizes(self) -> str:
         return f"{self._prefix}blobs:size"
@@ -55,14 +69,8 @@ class RedisBlobs:
 
     def put(self, key: str, data: bytes) -> None:
         """Keep the body; raises Unavailable where the cap is reached."""
-        used = sum(int(size) for size in self._redis.hvals(self._sizes()))
-        if used + len(data) > self._cap:
+        if not self._put(keys=[self._key(key), self._sizes(), self._times()], args=[data, key, self._cap]):
             raise Unavailable("The store for large bodies is full: raise ledger.blob_cap or purge", 60)
-        with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(self._key(key), data)
-            pipeline.hset(self._sizes(), key, len(data))
-            pipeline.zadd(self._times(), {key: time.time()})
-            pipeline.execute()
 
     def get(self, key: str) -> bytes | None:
         """Give the body, or None where it is not there."""
@@ -78,9 +86,9 @@ class RedisBlobs:
             pipeline.execute()
 
     def older_than(self, seconds: float) -> list[str]:
-        """Give the keys of bodies kept for longer than that."""
-        keys = self._redis.zrangebyscore(self._times(), "-inf", time.time() - seconds)
-        return [key.decode() for key in keys]
+        """Give the keys of bodies kept for longer than that, by Redis's clock."""
+        now: int = self._redis.time()[0]
+        return [key.decode() for key in self._redis.zrangebyscore(self._times(), "-inf", now - seconds)]
 
 
 class DirectoryBlobs:
@@ -108,19 +116,30 @@ class DirectoryBlobs:
             raise Unavailable(f"The directory for large bodies takes none: {error.strerror}", 60) from error
 
     def get(self, key: str) -> bytes | None:
-        """Give the body, or None where it is not there."""
+        """Give the body, or None where it is not there; raises Unavailable where the disk cannot be read."""
         try:
             return (self._folder / key).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise Unavailable(
+                f"The directory for large bodies cannot be read: {error.strerror}", 60
+            ) from error
 
     def delete(self, key: str) -> None:
-        """Remove the file."""
-        (self._folder / key).unlink(missing_ok=True)
+        """Remove the file, finished or not. Where the disk refuses, the next purge finds it again."""
+        with suppress(OSError):
+            (self._folder / f".{key}").unlink(missing_ok=True)
+            (self._folder / key).unlink(missing_ok=True)
 
     def older_than(self, seconds: float) -> list[str]:
         """Give the keys of files, finished or not, older than that."""
         limit = time.time() - seconds
-        if not self._folder.is_dir():
-            return []
-        return [file.name.lstrip(".") for file in self._folder.iterdir() if file.stat().st_mtime < limit]
+        found = []
+        # Another process may delete a file, or not have made the directory yet, as we look.
+        with suppress(OSError):
+            for file in self._folder.iterdir():
+                with suppress(OSError):
+                    if file.stat().st_mtime < limit:
+                        found.append(file.name.lstrip("."))
+        return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent, StaleToken
 from service.core.ledger.ids import marker_of, new_event_id
-from service.core.ledger.model import Acceptance, Claim, Event, HandedOut, Outcome, Timings
+from service.core.ledger.model import Acceptance, Claim, Event, HandedOut, Outcome, Timings, clean
 from service.core.ledger.reader import Reader
 from service.core.ledger.scripts import Scripts
 from service.core.request import Headers, InboundRequest
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _HOUR_MS = 3_600_000
 _SHOWN = 200
+# Long after any accept that is still on its way has ended.
+_ORPHAN_AGE = 3600
 # Claims that never began an attempt before an event counts as poison.
 MAX_UNBEGUN = 3
 
@@ -121,7 +123,8 @@ class Ledger(Reader):
     def begin(self, claim: Claim, draft: Mapping[str, str], summary: Mapping[str, str]) -> int:
         """Write ahead that an attempt is being sent, with the draft it sends; gives its number.
 
-        Raises StaleToken where the lease is over: then nothing may be sent.
+        Raises StaleToken where the lease is over, or an earlier holder began an attempt that nobody
+        recorded: then nothing may be sent.
         """
         attempt = int(
             self._scripts.run(
@@ -134,7 +137,7 @@ class Ledger(Reader):
             )
         )
         if not attempt:
-            raise StaleToken(f"The lease on event {claim.event.id} is over: nothing was sent")
+            raise StaleToken(f"Event {claim.event.id} may not be sent now: the lease is over")
         return attempt
 
     def know(self, claim: Claim, keys: Sequence[Key]) -> str:
@@ -183,7 +186,7 @@ class Ledger(Reader):
         return self.event(event)
 
     def resume(self, most: int = 500) -> int:
-        """End a pause and bring forward what failed in it; gives how many, call again while it is `most`."""
+        """Bring forward what failed in an outage that is over; gives how many: at `most`, call again."""
         return int(self._scripts.run("resume", most))
 
     def purge(self, most: int = 200) -> int:
@@ -192,18 +195,15 @@ class Ledger(Reader):
         gone = self._scripts.run(
             "purge", self._keeping.bodies_days * day, self._keeping.summaries_days * day, most
         )
-        orphans = [
-            key
-            for key in self._blobs.older_than(3600)
-            if not self._redis.exists(f"{self._prefix}request:{key}")
-        ]
-        for key in {*(request.decode() for request in gone), *orphans}:
+        unneeded = {request.decode() for request in gone} | self._orphans()
+        for key in unneeded:
             self._blobs.delete(key)
-        return len(gone) + len(orphans)
+        return len(unneeded)
 
     def wait(self, seconds: float) -> None:
         """Return when something was accepted or replayed, or after so many seconds."""
-        self._redis.blpop([f"{self._prefix}wake"], timeout=seconds)
+        # For Redis, 0 means for ever.
+        self._redis.blpop([f"{self._prefix}wake"], timeout=max(seconds, 0.01))
 
     def request(self, event: Event) -> InboundRequest | None:
         """Give what came in for an event, or None where its body has been aged out."""
@@ -216,6 +216,14 @@ class Ledger(Reader):
         meta: dict[str, Any] = json.loads(fields[b"meta"])
         return InboundRequest(meta["method"], meta["url"], Headers.of(meta["headers"]), body)
 
+    def _orphans(self) -> set[str]:
+        """Give the bodies whose accept never went through: nobody was told that they are safe."""
+        keys = list(self._blobs.older_than(_ORPHAN_AGE))
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.exists(f"{self._prefix}request:{key}")
+            return {key for key, there in zip(keys, pipeline.execute(), strict=True) if not there}
+
     def _keys(self, channel: str, keys: Sequence[Key]) -> list[tuple[str, int]]:
         vendor = self._keeping.dedupe_days * 24 * _HOUR_MS
         content = self._keeping.content_hours * _HOUR_MS
@@ -226,11 +234,6 @@ class Ledger(Reader):
             )
             for key in keys
         ]
-
-
-def clean(text: str) -> str:
-    """Give text that every JSON reader takes: lone surrogates are replaced."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _ms(seconds: float) -> int:

@@ -192,23 +192,25 @@ class Outcome:
     failing: Failing | None = None
 
     def as_json(self) -> str:
-        """Give what `record.lua` reads."""
+        """Give what `record.lua` reads: no nulls, no numbers that a float cannot hold, no empty tables."""
         data: dict[str, Any] = {
             "state": self.state.value,
-            "reason": self.reason,
-            "code": self.code,
-            "delay_ms": int(self.delay * 1000),
+            "reason": clean(self.reason),
+            "code": clean(self.code),
+            "delay_ms": max(0, int(self.delay * 1000)),
             "uncounted": self.uncounted,
             "answered": self.answered,
         }
-        # An empty table has no type in Lua's JSON: left out, it reads as nothing.
         if self.fields:
-            data["fields"] = dict(self.fields)
+            data["fields"] = {
+                key: clean(value) if isinstance(value, str) else str(int(value))
+                for key, value in self.fields.items()
+            }
         if self.attempt is not None:
             attempt = {
                 "outcome": self.attempt.outcome,
                 "status": self.attempt.status,
-                "error": self.attempt.error,
+                "error": clean(self.attempt.error),
                 "duration_ms": self.attempt.duration_ms,
             }
             data["attempt"] = {key: value for key, value in attempt.items() if value is not None}
@@ -254,3 +256,8 @@ class Stats:
 def moment(milliseconds: str | float) -> datetime:
     """Give the time that Redis's clock had, in UTC."""
     return datetime.fromtimestamp(float(milliseconds) / 1000, UTC)
+
+
+def clean(text: str) -> str:
+    """Give text that every JSON reader takes: lone surrogates are replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -12,18 +12,21 @@ if TYPE_CHECKING:
     from redis import Redis
 
 NAMES = ("accept", "take", "claim", "renew", "begin", "know", "record", "operate", "resume", "purge")
+_FOLDER = resources.files("service.core.ledger") / "scripts"
 
 
 def source(name: str) -> str:
-    """Give the whole text of a script: the transition table, what all share, and its own."""
-    folder = resources.files("service.core.ledger") / "scripts"
-    tables = (
-        f"local ALLOWED = {_lua({key: dict.fromkeys(value, True) for key, value in allowed().items()})}\n"
+    """Give the whole text of a script: its rows of the transition table, what all share, and its own."""
+    return shared(name) + (_FOLDER / f"{name}.lua").read_text("utf-8")
+
+
+def shared(name: str) -> str:
+    """Give what stands before every script, with the transitions that this one may make."""
+    return (
+        f"local ALLOWED = {_lua({key: dict.fromkeys(value, True) for key, value in allowed(name).items()})}\n"
         f"local ACTIVE = {_lua({state.value: True for state in ACTIVE})}\n"
         f"local FINISHED = {_lua({state.value: True for state in FINISHED})}\n"
-    )
-    own = (folder / f"{name}.lua").read_text("utf-8")
-    return tables + (folder / "common.lua").read_text("utf-8") + own
+    ) + (_FOLDER / "common.lua").read_text("utf-8")
 
 
 def _lua(value: Any) -> str:  # noqa: ANN401 - nested dicts and True

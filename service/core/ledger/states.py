@@ -49,7 +49,12 @@ TRANSITIONS = (
     Transition(
         State.DELIVERING, State.DEAD, "record", "refused for good, out of attempts, unreadable, unknown"
     ),
-    Transition(State.DELIVERING, State.DEAD, "claim", "it was claimed three times and never begun: poison"),
+    Transition(
+        State.DELIVERING,
+        State.DEAD,
+        "claim",
+        "claimed three times and nothing came of it: poison, or unknown",
+    ),
     Transition(State.RETRYING, State.DELIVERING, "claim", "its back-off is over"),
     Transition(State.RETRYING, State.HELD, "operate", "a person holds it"),
     Transition(State.RETRYING, State.DISCARDED, "operate", "a person gives it up"),
@@ -62,11 +67,13 @@ TRANSITIONS = (
 )
 
 
-def allowed() -> dict[str, list[str]]:
-    """Give what may follow each state, as the scripts read it."""
+def allowed(script: str) -> dict[str, list[str]]:
+    """Give what may follow each state by that script, as the scripts read it."""
     return {
-        state.value: sorted({row.target.value for row in TRANSITIONS if row.origin is state})
-        for state in State
+        origin.value: [
+            row.target.value for row in TRANSITIONS if (row.origin, row.script) == (origin, script)
+        ]
+        for origin in State
     }
 
 

@@ -4,28 +4,34 @@
 local t = now()
 local id = ARGV[2]
 if get(id, 'handed') ~= '1' then return {'nothing'} end
+even_when_full()
 
 local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe')
 if pause[1] and pause[2] ~= id then
-  -- Handed out just before the pause began: back into the queue, behind it.
+  -- Handed out just before the pause began: back into the queue, where take leaves it until the end.
   put(id, 'handed', 0)
-  set_due(id, math.max(t, tonumber(pause[1])))
+  set_due(id, t)
   redis.call('ZREM', P .. 'out', id)
   return {'nothing'}
 end
 
 local begun = number(id, 'begun')
-if begun == 0 and number(id, 'unbegun') >= tonumber(ARGV[5]) then
-  local why = 'its worker died ' .. ARGV[5] .. ' times before anything was sent'
-  put(id, 'code', 'poison', 'reason', why, 'lease', 0)
+if number(id, 'unbegun') >= tonumber(ARGV[5]) then
+  local code, why = 'poison', 'its worker died ' .. ARGV[5] .. ' times before anything was sent'
+  if begun > 0 then
+    code, why = 'unknown', 'a ticket may exist or not: its worker died after sending, and ' .. ARGV[5] .. ' more after it'
+  end
   move(id, 'dead', t, nil, why, ARGV[6])
+  if begun > 0 then close_attempt(id, {outcome = 'unknown', error = why}) end
+  put(id, 'code', code, 'reason', why, 'lease', 0, 'begun', 0)
   count('dead:' .. get(id, 'channel'))
   return {'poison'}
 end
 
-move(id, 'delivering', t, t + tonumber(ARGV[3]), begun > 0 and 'taken over' or 'claimed', ARGV[6])
+local taken_over = get(id, 'state') == 'delivering'
+move(id, 'delivering', t, t + tonumber(ARGV[3]), taken_over and 'taken over' or 'claimed', ARGV[6])
 redis.call('HINCRBY', event_key(id), 'token', 1)
-if begun == 0 then redis.call('HINCRBY', event_key(id), 'unbegun', 1) end
+redis.call('HINCRBY', event_key(id), 'unbegun', 1)
 put(id, 'lease', t + tonumber(ARGV[3]), 'deadline', t + tonumber(ARGV[4]), 'worker', ARGV[6])
 redis.call('ZADD', P .. 'out', t + tonumber(ARGV[3]), id)
 local answer = redis.call('HGETALL', event_key(id))

@@ -15,6 +15,12 @@ local function number(id, field) return tonumber(get(id, field) or '0') end
 
 local function put(id, ...) redis.call('HSET', event_key(id), ...) end
 
+-- Redis refuses a script for want of memory at its first write only, and only if that may take memory: after
+-- one that cannot, the whole step goes through. So what accept was told to leave free is there to finish
+-- what was begun, while accept and take fail whole. (A `#!lua flags=allow-oom` would need Redis 7.)
+-- https://github.com/redis/redis/blob/7.0/src/script.c, scriptVerifyOOM
+local function even_when_full() redis.call('DEL', P .. 'nothing') end
+
 local function count(name) redis.call('HINCRBY', P .. 'counters', name, 1) end
 
 local function dedupe_key(key) return P .. 'dedupe:' .. key end
@@ -56,17 +62,18 @@ local function due_key(id) return P .. 'due:' .. get(id, 'lane') end
 
 local function set_due(id, at) redis.call('ZADD', due_key(id), at, id) end
 
--- The only way to change a state. `due` counts for active states only.
+-- The only way to change a state, as TRANSITIONS has it for this script. A script that stops halfway has
+-- written its half, so this comes before every other write of a step. `due` counts for active states only.
 local function move(id, to, t, due, why, by)
-  local from = get(id, 'state')
-  if not ALLOWED[from][to] then
+  local from = get(id, 'state') or 'none'
+  if not (ALLOWED[from] or {})[to] then
     error('transition ' .. from .. ' -> ' .. to .. ' is not in the table')
   end
   put(id, 'state', to, 'updated', t, 'handed', 0)
+  log('history:', id, {at = t, from = from, to = to, why = why or '', by = by or ''})
   if from ~= to then
     redis.call('ZREM', P .. 'state:' .. from, id)
     redis.call('ZADD', P .. 'state:' .. to, number(id, 'received'), id)
-    log('history:', id, {at = t, from = from, to = to, why = why or '', by = by or ''})
     if from == 'dead' or to == 'dead' then redis.call('INCR', P .. 'dead:version') end
   end
   if ACTIVE[to] then
@@ -88,6 +95,16 @@ local function move(id, to, t, due, why, by)
     redis.call('ZREM', P .. 'finished', id)
     redis.call('ZREM', P .. 'bodies', id)
     expire_keys(id, false, t)
+  end
+end
+
+-- The attempt that was written ahead as `sending` becomes what came of it.
+local function close_attempt(id, attempt)
+  attempt.at = number(id, 'begun_at')
+  if redis.call('EXISTS', P .. 'attempts:' .. id) == 1 then
+    redis.call('LSET', P .. 'attempts:' .. id, -1, cjson.encode(attempt))
+  else
+    log('attempts:', id, attempt)
   end
 end
 

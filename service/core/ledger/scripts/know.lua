@@ -8,5 +8,6 @@ for _, pair in ipairs(keys) do
   local owner = redis.call('GET', dedupe_key(pair[1]))
   if owner and owner ~= id then return owner end
 end
+even_when_full()
 for _, pair in ipairs(keys) do own_key(id, pair, t) end
 return ''

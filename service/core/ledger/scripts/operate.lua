@@ -15,13 +15,17 @@ local from = {
 local operation = ARGV[3]
 if not from[operation][state] then return 'forbidden' end
 
-if target[operation] == 'queued' then
-  if get(id, 'body') ~= '1' then return 'nobody' end
-  if get(id, 'code') == 'unknown' and ARGV[5] ~= '1' then return 'confirm' end
+local again = target[operation] == 'queued'
+if again and get(id, 'body') ~= '1' then return 'nobody' end
+if again and get(id, 'code') == 'unknown' and ARGV[5] ~= '1' then return 'confirm' end
+
+even_when_full()
+move(id, target[operation], t, t, operation, ARGV[4])
+if again then
   if FINISHED[state] then put(id, 'force', 1) end
   put(id, 'tries', 0, 'unbegun', 0, 'begun', 0, 'code', '', 'reason', '')
+  redis.call('HDEL', event_key(id), 'requester_refused', 'lookups_failed')
+  wake()
 end
-move(id, target[operation], t, t, operation, ARGV[4])
-if ACTIVE[target[operation]] then wake() end
 count(operation .. ':' .. get(id, 'channel'))
 return 'ok'

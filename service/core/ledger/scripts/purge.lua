@@ -5,8 +5,11 @@ local blobs = {}
 
 local function drop_body(id)
   redis.call('ZREM', P .. 'bodies', id)
-  put(id, 'body', 0)
   local request = get(id, 'request')
+  -- What the server lost (evicted, deleted by hand) must not stand in the way of the rest.
+  if not request then return end
+  redis.call('HDEL', event_key(id), 'draft')
+  put(id, 'body', 0)
   local key = P .. 'request:' .. request
   -- The events of a batch share one request: it stays while any of them needs it.
   if redis.call('HINCRBY', key, 'refs', -1) <= 0 then
@@ -19,16 +22,13 @@ local function aged(set, age)
   return redis.call('ZRANGEBYSCORE', P .. set, '-inf', t - tonumber(age), 'LIMIT', 0, ARGV[4])
 end
 
-for _, id in ipairs(aged('bodies', ARGV[2])) do
-  drop_body(id)
-  redis.call('HDEL', event_key(id), 'draft')
-end
+for _, id in ipairs(aged('bodies', ARGV[2])) do drop_body(id) end
 for _, id in ipairs(aged('finished', ARGV[3])) do
   if redis.call('ZSCORE', P .. 'bodies', id) then drop_body(id) end
   redis.call('ZREM', P .. 'finished', id)
   redis.call('ZREM', P .. 'events', id)
-  redis.call('ZREM', P .. 'state:' .. get(id, 'state'), id)
-  redis.call('ZREM', P .. 'channel:' .. get(id, 'channel'), id)
+  redis.call('ZREM', P .. 'state:' .. (get(id, 'state') or ''), id)
+  redis.call('ZREM', P .. 'channel:' .. (get(id, 'channel') or ''), id)
   redis.call('DEL', event_key(id), P .. 'history:' .. id, P .. 'attempts:' .. id)
 end
 return blobs

@@ -1,46 +1,70 @@
 -- take: ARGV 2 = how many at the most, 3 = cap on handed-out plus leased events, 4 = handover in ms.
 -- Gives id, hand-out number, id, hand-out number … The cap is global, however many dispatchers run.
 local t = now()
-local room = tonumber(ARGV[3]) - redis.call('ZCOUNT', P .. 'out', '(' .. t, '+inf')
-local wanted = math.min(tonumber(ARGV[2]), room)
+local most = tonumber(ARGV[2])
+local handover = t + tonumber(ARGV[4])
 local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe_ms')
-
 if pause[1] then
   -- Half open: one event at a time tries whether Spacebring takes tickets again.
   if t < tonumber(pause[1]) then return {} end
-  wanted = math.min(wanted, 1)
+  most = math.min(most, 1)
+end
+
+local answer = {}
+
+local function hand_out(id)
+  put(id, 'handed', 1)
+  answer[#answer + 1] = id
+  answer[#answer + 1] = redis.call('HINCRBY', event_key(id), 'handouts', 1)
+  set_due(id, handover)
+  redis.call('ZADD', P .. 'out', handover, id)
+  if pause[1] then
+    redis.call('HSET', P .. 'pause', 'probe', id, 'until', t + tonumber(pause[2]))
+  end
+end
+
+-- What the server lost (evicted, deleted by hand) must not stand in the way of the rest.
+local function exists(id, key)
+  if redis.call('EXISTS', event_key(id)) == 1 then return true end
+  redis.call('ZREM', key, id)
+  return false
 end
 
 local function first(lane)
   local key = P .. 'due:' .. lane
   while true do
     local id = redis.call('ZRANGEBYSCORE', key, '-inf', t, 'LIMIT', 0, 1)[1]
-    if not id or redis.call('EXISTS', event_key(id)) == 1 then return id end
-    redis.call('ZREM', key, id)
-    redis.call('ZREM', P .. 'out', id)
+    if not id or exists(id, key) then return id end
   end
 end
 
 local function next_due()
   -- A person who waits goes first; every fourth hand-out is the backlog's, so that it never starves.
-  if redis.call('INCR', P .. 'turn') % 4 == 0 then
+  if tonumber(redis.call('GET', P .. 'turn') or '0') % 4 == 3 then
     return first('backlog') or first('person')
   end
   return first('person') or first('backlog')
 end
 
-local answer = {}
-for _ = 1, wanted do
-  local id = next_due()
-  if not id then break end
-  put(id, 'handed', 1)
-  local handouts = redis.call('HINCRBY', event_key(id), 'handouts', 1)
-  set_due(id, t + tonumber(ARGV[4]))
-  redis.call('ZADD', P .. 'out', t + tonumber(ARGV[4]), id)
-  if pause[1] then
-    redis.call('HSET', P .. 'pause', 'probe', id, 'until', t + tonumber(pause[2]))
+local function failed_in_outage()
+  for _, id in ipairs(redis.call('SRANDMEMBER', P .. 'outage', 10)) do
+    if get(id, 'state') == 'retrying' and get(id, 'handed') ~= '1' then return id end
   end
-  answer[#answer + 1] = id
-  answer[#answer + 1] = handouts
+end
+
+-- Lost jobs and dead workers first, or they would queue up behind the whole backlog. They have their
+-- place under the cap already.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'out', '-inf', t, 'LIMIT', 0, most)) do
+  if exists(id, P .. 'out') then hand_out(id) end
+end
+
+local room = tonumber(ARGV[3]) - redis.call('ZCARD', P .. 'out')
+for _ = 1, math.min(most - #answer / 2, room) do
+  -- With nothing due in a pause, what failed because of the outage need not wait out its back-off to
+  -- find out whether it is over.
+  local id = next_due() or (pause[1] and failed_in_outage())
+  if not id then break end
+  hand_out(id)
+  redis.call('INCR', P .. 'turn')
 end
 return answer
