@@ -13,12 +13,13 @@ from config.channels import load_config
 from config.settings import load_settings
 from service.app import create_app
 from service.core import signing
+from service.core.capture import ORIGIN
 from service.core.errors import RequestError, UnreadableError
 from service.core.events import InboundEventSchema
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
-from tests.fixtures_http import FIXTURES, ORIGIN, Case, cases, load_channel, sign_again
+from tests.fixtures_http import FIXTURES, Case, cases, load_channel, sign_again
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
