@@ -72,8 +72,9 @@ class InboundRequest:
         """Give the request as it may be stored: no credentials in headers, path or query."""
         parts = urlsplit(self.url)
         query = [(key, value) for key, value in self.query if key not in _SECRET_PARAMETERS]
-        # The token may stand percent-encoded in the path: it goes as a segment, not as a text.
-        path = parts.path.rstrip("/").rpartition("/")[0] if self.path_token else parts.path
+        # However a token in the path is written, nothing after the channel is kept.
+        before, hooks, rest = parts.path.partition("/hooks/")
+        path = before + hooks + rest.partition("/")[0]
         host = parts.netloc.rpartition("@")[2]
         return InboundRequest(
             method=self.method,

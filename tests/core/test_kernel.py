@@ -239,3 +239,10 @@ def test_large_bodies_go_to_a_directory_where_the_configuration_says_so(redis: R
     ledger = open_ledger(redis, load_config(text, environ={}))
 
     assert isinstance(ledger._blobs, DirectoryBlobs)
+
+
+def test_sources_that_never_sign_give_a_request_back_unchanged() -> None:
+    (door,) = open_doors(load_config(config('source = "form"\npublic = true'), environ={})).values()
+    plain = request()
+
+    assert door.source.sign(plain, b"secret") is plain

@@ -31,7 +31,7 @@ ANN = Sender("Ann", "ann@customer.example")
         ("<a href=https://x.example>https://x.example</a>", "https://x.example"),
         ('<a href="javascript:x()">here</a> <a>there</a>', "here there"),
         ("<style>b{}</style>seen<script>x('</p>')</script>", "seen"),
-        ("<script>never closed <p>seen</p><script>again", "never closed \n\nseen\n\nagain"),
+        ("<script>never closed <p>seen</p><script>again", "never closed\n\nseen\n\nagain"),
         ("1 < 2 <!-- hidden > --> <b>bold</b>", "1 < 2 bold"),
         ("cut <b off", "cut <b off"),
         ("<!doctype html><?xml?><span>x</span>", "x"),
@@ -51,7 +51,7 @@ def test_any_markup_gives_some_text(html: str) -> None:
     [
         ("Plain", "Plain"),
         ("=?utf-8?b?w6k=?= and =?iso-8859-1?q?=E9?=", "é and é"),
-        ("=?utf-8?b?!?= x", "=?utf-8?b?!?= x"),
+        ("=?utf-8?b?abcde?= x", "=?utf-8?b?abcde?= x"),
         ("=?nope?q?a?=", "a"),
         ("plain =?utf-8?q?b?=", "plain b"),
     ],

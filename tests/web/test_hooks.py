@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +11,17 @@ from config.channels import load_config
 from config.errors import ConfigError
 from config.settings import load_settings
 from service.app import create_app
+from service.core.registry import discover
+from service.core.source import Key, Part
 from service.core.store import connect
+from service.core.wiring import Door
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from redis import Redis
 
+    from service.core.signing import Verified
+    from service.web import Web
     from tests.conftest import Valkey
 
 CONFIG = """
@@ -150,3 +156,26 @@ def test_the_app_reads_the_environment_where_nothing_is_passed(
     monkeypatch.setenv("REDIS_URL", valkey.url)
 
     assert create_app().test_client().get("/livez").status_code == 200
+
+
+def test_a_verified_body_that_is_not_the_sources_is_kept_whole(client: FlaskClient) -> None:
+    answer = client.post("/hooks/mail", data=b"{", content_type="application/json", auth=("user", "password"))
+
+    assert answer.get_json()["status"] == "accepted"
+
+
+def test_several_events_of_one_request_are_all_named(redis: Redis) -> None:
+    class Batch(discover()["form"]):  # type: ignore[misc] # a base chosen at run time
+        def identify(self, verified: Verified) -> list[Part]:
+            return [Part((Key("one"),), "1"), Part((Key("two"),), "2")]
+
+    client = app_on(redis)
+    web: Web = client.application.extensions["bridge"]
+    door = web.doors["website"]
+    batch = Door(door.channel, Batch(door.source.options))
+    client.application.extensions["bridge"] = replace(web, doors={"website": batch})
+
+    answer = client.post("/hooks/website", data=FORM, headers={"Accept": "application/json"}).get_json()
+
+    assert len(answer["events"]) == 2
+    assert answer["event"] == answer["events"][0]
