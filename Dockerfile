@@ -1,4 +1,5 @@
-# One image for web and worker: `docker run … bridge web`, `docker run … bridge worker`.
+# One image for web and worker: `docker run … bridge web`, `docker run --no-healthcheck … bridge worker`
+# (the health check asks the web part; a worker's health is on the dashboard and in /metrics).
 FROM python:3.13-slim AS build
 COPY requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt

@@ -119,7 +119,7 @@ class SpacebringTable(Table):
     location = Text()
     rate = Number(0.01, 10_000, whole=False)
     timeout = Number(0.01, 600, whole=False)
-    text_limit = Number(100, 1_000_000)
+    text_limit = Number(2000, 1_000_000)
 
 
 class RuleTable(Table):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields, pre_load, validate
 from webargs.fields import DelimitedList
 
 from service.core.ledger.reader import MAX_PAGE
 from service.core.ledger.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from service.core.overview import Overview
 
 STATES = tuple(state.value for state in State)
@@ -42,6 +44,11 @@ class EventsQuery(Schema):
     cursor = fields.String(
         load_default=None, validate=validate.Length(max=64), metadata=_about("The last answer's `cursor`.")
     )
+
+    @pre_load
+    def _without_blanks(self, data: Mapping[str, str], **_: object) -> dict[str, str]:
+        # `?status=&q=` asks for everything, as if nothing were given.
+        return {name: value for name, value in data.items() if value}
 
 
 class ReplayBody(Schema):

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from config.channels import load_config
 from config.logging import get_logger
@@ -21,6 +21,7 @@ from service.web import EXTENSION, Web
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flask.typing import ResponseReturnValue
     from redis import Redis
 
     from config.channels import Config
@@ -55,6 +56,8 @@ def create_app(
     for part in (hooks, api, dashboard, health, metrics):
         part.register(app)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
+    app.register_error_handler(NotFound, _nothing_here)
+    app.register_error_handler(MethodNotAllowed, _nothing_here)
     app.before_request(_start)
     app.after_request(_log_request)
     return app
@@ -62,6 +65,11 @@ def create_app(
 
 def _too_large(_error: RequestEntityTooLarge) -> Response:
     return hooks.refuse(TooLarge("The body is larger than this service takes (ledger.max_body)"))
+
+
+def _nothing_here(error: HTTPException) -> ResponseReturnValue:
+    # Programs call these paths: what they get wrong is told as JSON.
+    return api.problem(error) if request.path.startswith(("/api/", "/hooks/")) else error.get_response()
 
 
 def _start() -> None:

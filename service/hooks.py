@@ -17,6 +17,7 @@ from service.core.errors import (
     UnreadableError,
     UnsupportedContent,
 )
+from service.core.ledger.ids import marker_of
 from service.core.request import Headers, InboundRequest
 from service.core.source import Part, content_key
 from service.web import current
@@ -112,7 +113,7 @@ def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Accep
 def _answer(source: Source, verified: Verified, acceptance: Acceptance) -> Response:
     event, status = acceptance.events[0], acceptance.status
     g.event, g.status = event, status
-    reply = source.reply(verified, event, status)
+    reply = source.reply(verified, marker_of(event), status)
     if reply is None:
         body: dict[str, object] = {"status": status, "event": event}
         if len(acceptance.events) > 1:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _log = get_logger("delivery")
 _RATE_LIMITED = 429
 _FORBIDDEN = 403
+# Answers that may mean the requester rather than the ticket.
+_PERHAPS_REQUESTER = frozenset({400, 404, 422})
 # A look-up that keeps failing must not keep a ticket from being filed: the person is named in the text.
 _MAX_LOOKUPS = 3
 _RECORD_PAUSES = (0.2, 0.5, 1, 2, 2, 2)
@@ -180,13 +182,16 @@ class Deliverer:
 
     def _lookup_failed(self, claim: Claim, error: SpacebringError) -> Outcome:
         outcome = self._refused(claim, error, Attempt(moment(0), "lookup failed", error.status, str(error)))
-        if isinstance(error, CredentialsError):
+        if isinstance(error, CredentialsError | LimiterBusyError) or error.status == _RATE_LIMITED:
             return outcome
         return replace(outcome, fields={"lookups_failed": claim.event.lookups_failed + 1})
 
     def _file(self, hold: Hold, prepared: Prepared) -> Outcome:
         claim, draft = hold.claim, prepared.draft
         payload = as_payload(draft)
+        held_back = self._wait_for_slot()
+        if held_back is not None:
+            return held_back
         number = self._ledger.begin(claim, payload, prepared.summary)
         started = time.perf_counter()
 
@@ -209,7 +214,9 @@ class Deliverer:
             unsent = attempt("not sent", None, str(error))
             outcome = Outcome(State.QUEUED, reason=str(error), attempt=unsent, uncounted=True)
         except UnknownOutcomeError as error:
-            outcome = _unknown(str(error), attempt("unknown", error.status, str(error)))
+            outcome = replace(
+                _unknown(str(error), attempt("unknown", error.status, str(error))), failing=self._outage()
+            )
         except PermanentError as error:
             outcome = self._refused_for_good(draft, error, attempt("refused", error.status, str(error)))
         except SpacebringError as error:
@@ -221,9 +228,21 @@ class Deliverer:
             outcome = _delivered(ticket, attempt("delivered", 201))
         return outcome
 
+    def _wait_for_slot(self) -> Outcome | None:
+        """Wait for the limiter before anything is begun: a wait that breaks off must not look like a send."""
+        try:
+            self._limiter.wait()
+        except LimiterBusyError as error:
+            return Outcome(State.RETRYING, reason=str(error), code="retry", delay=error.retry_after or 1)
+        except RedisError:
+            return Outcome(State.QUEUED, reason="the ledger was away before anything was sent")
+        if self._stopping():
+            return Outcome(State.QUEUED, reason="its worker stops")
+        return None
+
     def _refused_for_good(self, draft: TicketDraft, error: SpacebringError, attempt: Attempt) -> Outcome:
         """Make a dead letter, or try once more without the requester, who may be what was refused."""
-        if draft.user_ref_requester is None:
+        if draft.user_ref_requester is None or error.status not in _PERHAPS_REQUESTER:
             return _dead("refused", str(error), attempt)
         return Outcome(
             State.RETRYING,
@@ -252,7 +271,10 @@ class Deliverer:
             return replace(retry, uncounted=True)
         if options.schedule.exhausted(tried):
             return _dead("attempts", f"out of attempts after {tried}: {reason}", attempt)
-        return replace(retry, failing=Failing("outage", options.outage_after, options.probe))
+        return replace(retry, failing=self._outage())
+
+    def _outage(self) -> Failing:
+        return Failing("outage", self._options.outage_after, self._options.probe)
 
     def _record(self, claim: Claim, outcome: Outcome) -> None:
         answers_again = self._record_surely(claim, outcome, f"{self._worker}:{claim.token}")

@@ -84,6 +84,8 @@ class Dispatcher:
                     job_id=one.job,
                     # The worker's own limit comes first; its parent's, at `hard`, is the last resort.
                     timeout=max(1, int(timings.hard) - 10),
+                    # After the handover the event is handed out anew, under another id.
+                    ttl=int(timings.handover) + 1,
                     result_ttl=0,
                     failure_ttl=3600,
                 )

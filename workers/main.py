@@ -36,6 +36,8 @@ _log = get_logger("worker")
 _ROOT = Path(__file__).resolve().parent.parent
 # An idle worker blocks for `worker_ttl` - 15 s in a pop: it notices within 5 s that it should stop.
 WORKER_TTL = 20
+# A longer wait for the limiter is better spent in the ledger: the event comes due again.
+MAX_WAIT = 5
 NO_CREDENTIALS = (
     "No Spacebring credentials: set SPACEBRING_TOKEN and SPACEBRING_NETWORK_ID, or SPACEBRING_CLIENT_ID and "
     "SPACEBRING_CLIENT_SECRET; to try the bridge without an account, run `bridge up`"
@@ -51,9 +53,9 @@ def bridge_command(*arguments: str) -> tuple[str, ...]:
 def run_pool(config: Config, processes: int) -> None:
     """Run one dispatcher and so many workers until SIGTERM; each is restarted when it dies."""
     hard = timings(config).hard
-    parts = [Part("dispatcher", bridge_command("worker", "--role", "dispatcher"), grace=10)]
+    parts = [Part("dispatcher", bridge_command("worker", "--role", "dispatcher"))]
     parts += [
-        Part(f"worker-{number}", bridge_command("worker", "--role", "worker"), hard=hard, stage=1)
+        Part(f"worker-{number}", bridge_command("worker", "--role", "worker"), hard=hard)
         for number in range(1, processes + 1)
     ]
     Supervisor(parts).run()
@@ -92,16 +94,16 @@ def run_worker(settings: Settings, config: Config) -> None:
     )
     pulse = os.environ.get(PULSE_FD)
     worker.pulse = Pulse(int(pulse) if pulse else None)
-    limiter = Limiter(redis, rate=config.spacebring.rate)
-    client = SpacebringClient(
-        settings.spacebring_url,
-        auth(settings),
-        timeout=config.spacebring.timeout,
-        before_request=limiter.wait,
+    limiter = Limiter(redis, rate=config.spacebring.rate, max_wait=MAX_WAIT)
+    timeout = config.spacebring.timeout
+    # The delivery waits for the limiter by itself, before it begins an attempt.
+    client = SpacebringClient(settings.spacebring_url, auth(settings), timeout=timeout)
+    looking = SpacebringClient(
+        settings.spacebring_url, auth(settings), timeout=timeout, before_request=limiter.wait
     )
 
     def look_up(location: str, email: str) -> str | None:
-        return next((member.user_ref for member in client.find_members(location, email)), None)
+        return next((member.user_ref for member in looking.find_members(location, email)), None)
 
     install(
         Deliverer(

@@ -119,9 +119,9 @@ class Source(ABC):
         Raises UnreadableError (kept as a dead letter) or, for a source with `verdict`, Invalid.
         """
 
-    def reply(self, verified: Verified, event: str, status: str) -> Reply | None:
-        """Answer an accepted request in the vendor's own way; None for our JSON."""
-        del verified, event, status
+    def reply(self, verified: Verified, marker: str, status: str) -> Reply | None:
+        """Answer an accepted request in the vendor's own way; None for our JSON. `marker` is the ticket's."""
+        del verified, marker, status
         return None
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:

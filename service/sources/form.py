@@ -96,7 +96,7 @@ class HtmlForm(Source):
             ignore="spam: honeypot" if trapped else "",
         )
 
-    def reply(self, verified: Verified, event: str, status: str) -> Reply | None:
+    def reply(self, verified: Verified, marker: str, status: str) -> Reply | None:
         """Send the visitor on, or say thank you; None for a caller that asks for JSON."""
         del status
         if "application/json" in verified.request.headers.get("Accept").lower():
@@ -105,7 +105,7 @@ class HtmlForm(Source):
         target = _text(form, "_next") or _text(form, "_redirect")
         if self._allowed(target):
             return Reply("", status=303, location=target)
-        return Reply(_THANKS.format(reference=html.escape(event)), "text/html; charset=utf-8")
+        return Reply(_THANKS.format(reference=html.escape(marker)), "text/html; charset=utf-8")
 
     def _answers(self, form: Form) -> list[Answer]:
         """Give each field once, in order; a repeated one with all its values."""

@@ -100,10 +100,10 @@ class Slack(Source):
             origin=" in ".join(filter(None, (f"#{place}" if place else "", team))),
         )
 
-    def reply(self, verified: Verified, event: str, status: str) -> Reply:
+    def reply(self, verified: Verified, marker: str, status: str) -> Reply:
         """Tell the person, and nobody else, that it was received."""
         del verified, status
-        return _to_person(f"Thank you, we have received your request. Ref: {escape(event)}")
+        return _to_person(f"Thank you, we have received your request. Ref: {escape(marker)}")
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the headers with the time of now and the signature."""

@@ -60,7 +60,7 @@ def test_every_key_reaches_its_field() -> None:
         location = "downtown"
         rate = 2.5
         timeout = 3
-        text_limit = 500
+        text_limit = 2500
         [locations]
         downtown = "{DOWNTOWN}"
         north = "{NORTH.upper()}"
@@ -104,7 +104,7 @@ def test_every_key_reaches_its_field() -> None:
     )
 
     assert config == Config(
-        spacebring=Spacebring(location=DOWNTOWN, rate=2.5, timeout=3, text_limit=500),
+        spacebring=Spacebring(location=DOWNTOWN, rate=2.5, timeout=3, text_limit=2500),
         locations={"downtown": DOWNTOWN, "north": NORTH},
         retention=Retention(bodies_days=1, summaries_days=2, dedupe_days=3, content_hours=4),
         ledger=LedgerOptions(blob_threshold=0, blob_cap=10, blobs="directory:blobs", max_body=20),

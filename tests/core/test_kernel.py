@@ -57,6 +57,7 @@ def test_what_opens_locks_is_not_stored() -> None:
     kept = request(
         ("Authorization", "Basic eDp5"),
         ("Cookie", "a=b"),
+        ("Typeform-Signature", "sha256=x"),
         ("X-Bridge-Token", "secret-1"),
         ("X-Other", "stays"),
         url="https://user:secret-2@bridge.example/bridge/hooks/web/secret%2D3?token=secret-4&a=b",

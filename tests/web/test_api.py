@@ -358,3 +358,13 @@ def test_a_real_answer_has_exactly_the_documented_properties(client: FlaskClient
     assert set(shown) == set(document["EventView"]["properties"])
     assert set(shown["draft"]) == set(document["DraftView"]["properties"])
     assert set(shown["attempts"][0]) == set(document["AttemptView"]["properties"])
+
+
+def test_blank_parameters_are_as_good_as_none(client: FlaskClient) -> None:
+    answer = client.get("/api/events?status=&channel=&q=&limit=&cursor=", headers=BEARER)
+
+    assert answer.status_code == 200
+
+
+def test_an_unknown_path_below_the_api_is_told_as_json(client: FlaskClient) -> None:
+    assert client.get("/api/nothing", headers=BEARER).get_json()["code"] == 404

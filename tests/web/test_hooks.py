@@ -72,7 +72,7 @@ def test_a_browser_is_thanked_and_the_event_named_in_headers(client: FlaskClient
 
     assert answer.status_code == 200
     assert answer.content_type == "text/html; charset=utf-8"
-    assert answer.headers["X-Bridge-Event"] in answer.text
+    assert f"sb-{answer.headers['X-Bridge-Event'][-10:]}" in answer.text
     assert answer.headers["X-Bridge-Status"] == "accepted"
 
 
@@ -179,3 +179,10 @@ def test_several_events_of_one_request_are_all_named(redis: Redis) -> None:
 
     assert len(answer["events"]) == 2
     assert answer["event"] == answer["events"][0]
+
+
+def test_a_path_below_the_hooks_that_is_none_is_told_as_json(client: FlaskClient) -> None:
+    answer = client.delete("/hooks/website")
+
+    assert answer.status_code == 405
+    assert answer.get_json()["code"] == 405
