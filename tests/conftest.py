@@ -32,9 +32,12 @@ settings.load_profile("suite")
 class Valkey:
     """A Valkey server of the test session, reached through a Unix socket."""
 
-    def __init__(self, folder: Path, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, extra: Mapping[str, str] | None = None, *, binary: str | Path | None = None
+    ) -> None:
         self.folder = folder
         self._extra = extra or {}
+        self._binary = str(binary or get_binary_path())
         self.url = f"unix://{folder}/s"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +47,7 @@ class Valkey:
         arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [str(get_binary_path()), *arguments], cwd=self.folder, stdout=log, stderr=log
+                [self._binary, *arguments], cwd=self.folder, stdout=log, stderr=log
             )
         # The client itself waits for the server to stand.
         waiting = Retry(ConstantBackoff(0.02), 500)

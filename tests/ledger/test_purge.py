@@ -1,0 +1,160 @@
+"""`purge`: bodies go 30 days after the end, summaries 90; dead and held events never."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.core.blobs import DirectoryBlobs, RedisBlobs
+from service.core.errors import NoSuchEvent
+from service.core.ledger import Ledger, State
+from service.core.ledger.ledger import Keeping
+from service.core.request import Headers, InboundRequest
+from service.core.source import Key, Part
+from service.core.store import PREFIX
+from tests.ledger.steps import DAY, DONE, HOUR, IGNORED, REFUSED, REQUEST, Steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from redis import Redis
+
+
+def keys_left(steps: Steps) -> set[str]:
+    """Give what is in Redis beside counters and the like."""
+    names = (key.removeprefix(PREFIX) for key in steps.dump())
+    return {name for name in names if name.partition(":")[0] not in ("counters", "turn", "wake", "dead")}
+
+
+def test_the_body_goes_after_thirty_days_and_the_summary_after_ninety(steps: Steps) -> None:
+    event = steps.record(DONE)
+    steps.pass_time(30 * DAY - HOUR)
+    steps.ledger.purge()
+    assert steps.ledger.request(steps.ledger.event(event)) == REQUEST
+
+    steps.pass_time(2 * HOUR)
+    steps.ledger.purge()
+    found = steps.ledger.event(event)
+    assert (found.has_body, found.draft, steps.ledger.request(found)) == (False, None, None)
+    assert (found.ticket_number, found.subject) == (7, "Wi-Fi")
+
+    steps.pass_time(60 * DAY)
+    steps.ledger.purge()
+    with pytest.raises(NoSuchEvent):
+        steps.ledger.event(event)
+    assert keys_left(steps) == set()
+
+
+def test_the_time_counts_from_the_end_not_from_the_beginning(steps: Steps) -> None:
+    event = steps.accept()
+    steps.pass_time(200 * DAY)
+    steps.record(IGNORED, event)
+
+    steps.pass_time(29 * DAY)
+    steps.ledger.purge()
+
+    assert steps.ledger.event(event).has_body
+
+
+def test_what_is_not_finished_never_ages_out(steps: Steps) -> None:
+    dead = steps.record(REFUSED)
+    held = steps.accept()
+    steps.ledger.operate(held, "hold", "ada")
+    queued = steps.accept()
+    for _ in range(5):
+        steps.pass_time(100 * DAY)
+        steps.ledger.purge()
+
+    for event in (dead, held, queued):
+        assert steps.ledger.request(steps.ledger.event(event)) == REQUEST
+
+
+def test_what_is_replayed_counts_anew_from_its_next_end(steps: Steps) -> None:
+    event = steps.record(IGNORED)
+    steps.pass_time(20 * DAY)
+    steps.ledger.operate(event, "replay", "ada")
+    steps.pass_time(20 * DAY)
+    steps.ledger.purge()
+    assert steps.ledger.event(event).has_body
+
+    steps.record(DONE, event)
+    steps.pass_time(29 * DAY)
+    steps.ledger.purge()
+    assert steps.ledger.event(event).has_body
+
+
+def test_the_body_of_a_batch_stays_while_any_of_its_events_needs_it(steps: Steps) -> None:
+    done, dead = steps.accept_parts([["one"], ["two"]]).events
+    steps.record(DONE, done)
+    steps.ledger.operate(dead, "hold", "ada")
+    for _ in range(2):
+        steps.pass_time(50 * DAY)
+        steps.ledger.purge()
+
+    assert steps.ledger.request(steps.ledger.event(dead)) == REQUEST
+
+    steps.ledger.operate(dead, "discard", "ada")
+    steps.pass_time(31 * DAY)
+    steps.ledger.purge()
+    assert not steps.redis.exists(f"{PREFIX}request:{done}")
+
+
+def test_bodies_go_with_their_summaries_where_these_are_kept_for_less_time(redis: Redis) -> None:
+    blobs = RedisBlobs(redis, prefix=PREFIX, cap=1 << 20)
+    steps = Steps(Ledger(redis, blobs, keeping=Keeping(summaries_days=10)), redis)
+    steps.record(DONE)
+    steps.pass_time(40 * DAY)
+
+    steps.ledger.purge(most=1)
+
+    assert keys_left(steps) == set()
+
+
+def test_no_more_than_asked_for_is_done_at_once(steps: Steps) -> None:
+    for _ in range(5):
+        steps.record(DONE)
+    steps.pass_time(100 * DAY)
+
+    steps.ledger.purge(most=2)
+
+    assert len(steps.index("events")) == 3
+
+
+def test_what_the_server_lost_does_not_stand_in_the_way_of_the_rest(steps: Steps) -> None:
+    lost, event = steps.record(DONE), steps.record(DONE)
+    steps.redis.delete(f"{PREFIX}event:{lost}")
+    steps.pass_time(100 * DAY)
+
+    steps.ledger.purge()
+
+    assert steps.index("finished") == steps.index("bodies") == steps.index("events") == set()
+    with pytest.raises(NoSuchEvent):
+        steps.ledger.event(event)
+
+
+@pytest.mark.parametrize("kind", ["redis", "directory"])
+def test_large_bodies_leave_the_blob_store_with_their_event(redis: Redis, tmp_path: Path, kind: str) -> None:
+    blobs = RedisBlobs(redis, prefix=PREFIX, cap=1 << 20) if kind == "redis" else DirectoryBlobs(tmp_path)
+    steps = Steps(Ledger(redis, blobs), redis)
+    large = InboundRequest("POST", "https://b.example/hooks/web", Headers(), b"x" * 65_537)
+    accepted = steps.ledger.accept(
+        large, channel="web", source="form", lane="backlog", parts=[Part((Key("one"),))]
+    )
+    (event,) = accepted.events
+    steps.record(DONE, event)
+    assert steps.ledger.purge() == 0
+    steps.pass_time(31 * DAY)
+
+    assert steps.ledger.purge() == 1
+    assert blobs.get(event) is None
+    assert steps.state(event) is State.DELIVERED
+
+
+def test_a_large_body_whose_accept_never_went_through_is_found_after_an_hour(steps: Steps) -> None:
+    steps.ledger._blobs.put("orphan", b"x")
+    assert steps.ledger.purge() == 0
+    steps.pass_time(2 * HOUR)
+
+    assert steps.ledger.purge() == 1
+    assert steps.ledger._blobs.get("orphan") is None
