@@ -19,7 +19,7 @@ LogFormat = Literal["auto", "json", "console"]
 
 REDACTED = "<redacted>"
 # What these say at INFO is said better by our own line per request and attempt.
-NOISY = ("rq", "werkzeug", "urllib3")
+NOISY = ("rq", "rq.worker", "rq.job", "werkzeug", "urllib3")
 
 _MAX_DEPTH = 8
 _SECRET_KEY = re.compile(

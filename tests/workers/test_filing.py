@@ -1,0 +1,467 @@
+"""A delivery from claim to record, against the sandbox over HTTP and a real ledger."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from config.channels import load_config
+from sandbox.app import create_app
+from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
+from sandbox.server import running
+from service.core.errors import StaleToken
+from service.core.ledger import Event, Ledger, State, Timings
+from service.core.request import Headers, InboundRequest
+from service.core.source import Key, Part
+from service.core.wiring import open_doors, open_ledger
+from workers.delivery import Deliverer, Options, deliver, install
+from workers.schedule import Schedule
+from workers.spacebring.auth import BearerAuth
+from workers.spacebring.client import SpacebringClient
+from workers.spacebring.errors import CredentialsError, PermanentError, TemporaryError
+from workers.spacebring.limiter import Limiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from redis import Redis
+
+    from service.core.ledger import Claim, Outcome
+
+LOCATION = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
+ANN = "0b0e7a3e-2a55-4a3e-9f6a-6f0a1c2d3e4f"
+CONFIG = f"""
+[spacebring]
+location = "{LOCATION}"
+[[channels]]
+name = "web"
+source = "form"
+public = true
+[[channels]]
+name = "mail"
+source = "postmark"
+basic = "user:password"
+"""
+URLENCODED = "application/x-www-form-urlencoded"
+FORM = b"email=ann%40example.com&message=Cold+room"
+
+
+@dataclass
+class Bench:
+    """A sandbox, a ledger and a worker's deliverer; `settings` are passed on to it."""
+
+    base: str
+    redis: Redis
+    ledger: Ledger
+    settings: dict[str, Any] = field(default_factory=dict)
+    slept: list[float] = field(default_factory=list)
+    client: SpacebringClient | None = None
+
+    def fault(self, **fault: object) -> None:
+        answer = requests.put(f"{self.base}/sandbox/faults", json=[fault] if fault else [], timeout=5)
+        answer.raise_for_status()
+
+    def tickets(self) -> list[dict[str, Any]]:
+        answer = requests.get(f"{self.base}/sandbox/tickets", timeout=5)
+        tickets: list[dict[str, Any]] = answer.json()["tickets"]
+        return tickets
+
+    def accept(self, body: bytes = FORM, channel: str = "web", kind: str = URLENCODED, key: str = "k") -> str:
+        request = InboundRequest(
+            "POST", f"https://bridge.example/hooks/{channel}", Headers.of([("Content-Type", kind)]), body
+        )
+        source = {"web": "form", "mail": "postmark"}.get(channel, channel)
+        return self.ledger.accept(
+            request, channel=channel, source=source, lane="backlog", parts=[Part((Key(key),))]
+        ).events[0]
+
+    def deliverer(self) -> Deliverer:
+        self.client = SpacebringClient(self.base, BearerAuth("sandbox-token", DEFAULT_NETWORK_ID), timeout=1)
+        given: dict[str, Any] = {
+            "find_requester": lambda _location, _email: None,
+            "limiter": Limiter(self.redis, rate=1000, max_wait=5),
+            "worker": "w1",
+            "options": Options(schedule=Schedule(base=0.001, floor=0.001)),
+            "sleep": self.slept.append,
+        }
+        doors = open_doors(load_config(CONFIG, environ={}))
+        return Deliverer(self.ledger, doors, self.client, **{**given, **self.settings})
+
+    def deliver(self, event: str) -> Event:
+        """Hand the event out and deliver it once, whatever is due when."""
+        lane: Any = self.redis
+        lane.zadd("bridge:due:backlog", {event: 0})
+        lane.hdel("bridge:pause", "until")
+        self.ledger.take(10, cap=100)
+        self.deliverer().deliver(event)
+        return self.ledger.event(event)
+
+
+@pytest.fixture
+def bench(redis: Redis) -> Iterator[Bench]:
+    options = SandboxOptions(
+        locations={LOCATION: "Downtown"},
+        memberships=[("ann@example.com", "Ann", LOCATION, ANN, "7d44ff15-c768-4045-8ccf-7ac3c169f777")],
+        rate=0,
+    )
+    with running(create_app(options)) as base:
+        bench = Bench(base, redis, open_ledger(redis, load_config(CONFIG, environ={})))
+        yield bench
+        if bench.client is not None:
+            bench.client.close()
+
+
+def test_an_event_becomes_a_ticket_with_its_marker(bench: Bench) -> None:
+    event = bench.deliver(bench.accept())
+
+    (ticket,) = bench.tickets()
+    assert (event.state, event.ticket_number, event.ticket_id) == (State.DELIVERED, 1, ticket["id"])
+    assert ticket["text"].endswith(f"Ref: {event.marker}")
+    assert [attempt.outcome for attempt in bench.ledger.attempts(event.id)] == ["delivered"]
+
+
+def test_a_job_that_comes_too_late_does_nothing(bench: Bench) -> None:
+    event = bench.deliver(bench.accept())
+
+    bench.deliverer().deliver(event.id)
+
+    assert len(bench.tickets()) == 1
+
+
+def test_a_refusal_is_a_dead_letter_with_the_apis_own_message(bench: Bench) -> None:
+    bench.fault(kind="status", status=400)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.code) == (State.DEAD, "refused")
+    assert "status 400" in event.reason
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "error_after_commit"},
+        {"kind": "wrong_json"},
+        {"kind": "reset_after_commit"},
+        {"kind": "timeout_after_commit", "seconds": 3},
+        {"kind": "status", "status": 408},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_what_may_have_made_a_ticket_is_never_sent_again(bench: Bench, fault: dict[str, object]) -> None:
+    bench.fault(**fault)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.code) == (State.DEAD, "unknown")
+    assert len(bench.tickets()) <= 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_pause_delivery_and_count_no_try(bench: Bench, status: int) -> None:
+    bench.fault(kind="status", status=status)
+    identifier = bench.accept()
+
+    refused = bench.deliver(identifier)
+    pause = bench.ledger.pause()
+    bench.fault()
+    delivered = bench.deliver(identifier)
+
+    assert (refused.state, refused.code, refused.tries) == (State.RETRYING, "credentials", 0)
+    assert pause is not None
+    assert pause.kind == "credentials"
+    assert delivered.state is State.DELIVERED
+    assert bench.ledger.pause() is None
+
+
+def test_an_outage_pauses_after_five_failures_and_ends_with_the_first_ticket(bench: Bench) -> None:
+    bench.fault(kind="status", status=503)
+    events = [bench.accept(key=str(number)) for number in range(5)]
+
+    states = [bench.deliver(event).state for event in events]
+    pause = bench.ledger.pause()
+    bench.fault()
+    bench.deliver(events[0])
+
+    assert set(states) == {State.RETRYING}
+    assert pause is not None
+    assert pause.kind == "outage"
+    assert bench.ledger.pause() is None
+
+
+def test_a_rate_limit_holds_everybody_back_and_counts_no_try(bench: Bench) -> None:
+    bench.fault(kind="status", status=429, retry_after=2)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.tries) == (State.RETRYING, 0)
+    assert Limiter(bench.redis, rate=1000).reserve() > 1
+
+
+def test_a_limiter_that_is_held_back_long_begins_nothing(bench: Bench) -> None:
+    Limiter(bench.redis, rate=1000).pause(60)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.attempts) == (State.RETRYING, 0)
+
+
+def test_after_the_last_try_it_is_a_dead_letter(bench: Bench) -> None:
+    bench.settings["options"] = Options(schedule=Schedule(tries=1))
+    bench.fault(kind="status", status=503)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.code) == (State.DEAD, "attempts")
+
+
+def test_the_member_with_the_senders_address_asks(bench: Bench) -> None:
+    bench.settings["find_requester"] = lambda _location, _email: ANN
+
+    bench.deliver(bench.accept())
+
+    assert bench.tickets()[0]["requester"]["email"] == "ann@example.com"
+
+
+def test_a_requester_that_is_refused_is_left_out(bench: Bench) -> None:
+    bench.settings["find_requester"] = lambda _location, _email: LOCATION
+    identifier = bench.accept()
+
+    first = bench.deliver(identifier)
+    second = bench.deliver(identifier)
+
+    assert (first.state, first.requester_refused) == (State.RETRYING, True)
+    assert second.state is State.DELIVERED
+    assert "Requester refused" in bench.tickets()[0]["text"]
+
+
+def failing(error: Exception) -> Callable[[str, str], str | None]:
+    def find(_location: str, _email: str) -> str | None:
+        raise error
+
+    return find
+
+
+def test_a_look_up_that_keeps_failing_does_not_keep_the_ticket(bench: Bench) -> None:
+    bench.settings["find_requester"] = failing(TemporaryError("away", status=502, retry_after=None))
+    identifier = bench.accept()
+
+    states = [bench.deliver(identifier).state for _ in range(4)]
+
+    assert states == [State.RETRYING, State.RETRYING, State.RETRYING, State.DELIVERED]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermanentError("no such location", status=404, retry_after=None),
+        CredentialsError("no scope", status=403, retry_after=None),
+    ],
+    ids=["404", "403"],
+)
+def test_a_look_up_that_is_not_to_be_had_is_done_without(bench: Bench, error: Exception) -> None:
+    bench.settings["find_requester"] = failing(error)
+
+    assert bench.deliver(bench.accept()).state is State.DELIVERED
+
+
+def test_a_look_up_with_wrong_credentials_pauses(bench: Bench) -> None:
+    bench.settings["find_requester"] = failing(CredentialsError("who?", status=401, retry_after=None))
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.code, event.lookups_failed) == (State.RETRYING, "credentials", 0)
+
+
+def test_spam_makes_no_ticket_unless_a_person_replays_it(bench: Bench) -> None:
+    identifier = bench.accept(FORM + b"&_gotcha=x")
+
+    ignored = bench.deliver(identifier)
+    bench.ledger.operate(identifier, "replay", "ann")
+    delivered = bench.deliver(identifier)
+
+    assert (ignored.state, ignored.reason) == (State.IGNORED, "spam: honeypot")
+    assert delivered.state is State.DELIVERED
+
+
+def test_one_mail_that_came_twice_makes_one_ticket(bench: Bench) -> None:
+    def mail(identifier: str) -> bytes:
+        headers = [{"Name": "Message-ID", "Value": "<one@example.com>"}]
+        body = {"MessageID": identifier, "From": "ann@example.com", "TextBody": "Cold", "Headers": headers}
+        return json.dumps(body).encode()
+
+    first = bench.deliver(bench.accept(mail("1"), "mail", "application/json", "1"))
+    second = bench.deliver(bench.accept(mail("2"), "mail", "application/json", "2"))
+
+    assert first.state is State.DELIVERED
+    assert (second.state, second.code) == (State.IGNORED, "duplicate")
+    assert first.id in second.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "channel", "code"),
+    [(b"{", "mail", "unreadable"), (b"{}", "gone", "unmappable"), (b'{"From": "a"}', "mail", "unmappable")],
+)
+def test_what_cannot_be_read_or_mapped_is_a_dead_letter(
+    bench: Bench, body: bytes, channel: str, code: str
+) -> None:
+    event = bench.deliver(bench.accept(body, channel, "application/json"))
+
+    assert (event.state, event.code) == (State.DEAD, code)
+
+
+def test_a_body_that_is_gone_is_a_dead_letter(bench: Bench) -> None:
+    identifier = bench.accept()
+    bench.redis.delete(f"bridge:request:{identifier}")
+
+    assert bench.deliver(identifier).code == "unreadable"
+
+
+def test_whatever_a_parser_raises_the_event_is_kept(bench: Bench) -> None:
+    bench.settings["find_requester"] = failing(ZeroDivisionError())
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.reason) == (State.DEAD, "could not be read: ZeroDivisionError")
+
+
+def test_an_attempt_that_was_begun_and_never_recorded_is_unknown(bench: Bench) -> None:
+    identifier = bench.accept()
+    bench.ledger.take(1, cap=10)
+    claim = bench.ledger.claim(identifier, "w0")
+    assert claim is not None
+    bench.ledger.begin(claim, {"locationRef": LOCATION, "text": "t", "type": "other"}, {})
+
+    event = bench.deliver(identifier)
+
+    assert (event.state, event.code) == (State.DEAD, "unknown")
+    assert bench.tickets() == []
+
+
+@pytest.mark.parametrize("asked", [1, 2])
+def test_a_worker_that_stops_hands_back_what_it_has_not_begun(bench: Bench, asked: int) -> None:
+    answers = iter([False, True][2 - asked :])
+    bench.settings["stopping"] = lambda: next(answers)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.attempts) == (State.QUEUED, 0)
+
+
+def test_a_lease_that_is_over_sends_nothing(bench: Bench) -> None:
+    ledger = open_ledger(bench.redis, load_config(CONFIG, environ={}), timings=Timings(lease=30, renew=60))
+    bench.ledger = ledger
+    ended: list[float] = []
+    deliverer_of = bench.deliverer
+
+    def late() -> Deliverer:
+        deliverer = deliverer_of()
+        assert bench.client is not None
+        create = bench.client.create_ticket
+
+        def create_ticket(draft: dict[str, str], *, last_check: Callable[[], None]) -> object:
+            ended.append(1)
+            raise StaleToken("The lease is over: nothing was sent")
+
+        assert create is not None
+        object.__setattr__(bench.client, "create_ticket", create_ticket)
+        return deliverer
+
+    bench.deliverer = late  # type: ignore[method-assign] # the lease ends just then
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.attempts, ended) == (State.QUEUED, 1, [1])
+    assert bench.ledger.attempts(event.id)[0].outcome == "not sent"
+
+
+class Flaky(Ledger):
+    """The real ledger, whose answers get lost so many times."""
+
+    lost = 0
+    method = "record"
+
+    def record(self, claim: Claim, outcome: Outcome, *, nonce: str = "") -> bool:
+        if self.method == "record" and self.lost:
+            self.lost -= 1
+            raise RedisConnectionError
+        return super().record(claim, outcome, nonce=nonce)
+
+    def request(self, event: Event) -> InboundRequest | None:
+        if self.method == "request":
+            raise RedisConnectionError
+        return super().request(event)
+
+
+def flaky(bench: Bench, method: str, lost: int) -> None:
+    bench.ledger.__class__ = Flaky
+    assert isinstance(bench.ledger, Flaky)
+    bench.ledger.method, bench.ledger.lost = method, lost
+
+
+@pytest.mark.parametrize("lost", [2, 6])
+def test_a_record_is_repeated_while_redis_is_away(bench: Bench, lost: int) -> None:
+    flaky(bench, "record", lost)
+
+    assert bench.deliver(bench.accept()).state is State.DELIVERED
+    assert len(bench.slept) == lost
+
+
+def test_redis_that_is_away_while_reading_hands_the_event_back(bench: Bench) -> None:
+    flaky(bench, "request", 0)
+
+    assert bench.deliver(bench.accept()).state is State.QUEUED
+
+
+def test_a_limiter_without_redis_begins_nothing(bench: Bench) -> None:
+    class Away(Limiter):
+        def wait(self) -> None:
+            raise RedisConnectionError
+
+    bench.settings["limiter"] = Away(bench.redis, rate=10)
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.attempts) == (State.QUEUED, 0)
+
+
+def test_an_event_that_somebody_else_finished_is_let_go(bench: Bench) -> None:
+    identifier = bench.accept()
+
+    def steal(_location: str, _email: str) -> None:
+        redis: Any = bench.redis
+        redis.hincrby(f"bridge:event:{identifier}", "token", 1)
+
+    bench.settings["find_requester"] = steal
+
+    assert bench.deliver(identifier).state is State.DELIVERING
+    assert bench.tickets() == []
+
+
+def test_a_defect_after_the_begin_is_unknown(bench: Bench) -> None:
+    event_before = bench.accept()
+    deliverer = bench.deliverer()
+    assert bench.client is not None
+    bench.client.close()
+    object.__setattr__(deliverer, "_client", None)
+    bench.ledger.take(1, cap=10)
+
+    deliverer.deliver(event_before)
+
+    event = bench.ledger.event(event_before)
+    assert (event.code, event.reason.split(" (")[1][:14]) == ("unknown", "AttributeError")
+
+
+def test_the_job_delivers_with_what_was_installed(bench: Bench) -> None:
+    identifier = bench.accept()
+    bench.ledger.take(1, cap=10)
+    install(bench.deliverer())
+
+    deliver(identifier)
+
+    assert bench.ledger.event(identifier).state is State.DELIVERED
