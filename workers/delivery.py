@@ -45,6 +45,7 @@ _FORBIDDEN = 403
 _PERHAPS_REQUESTER = frozenset({400, 404, 422})
 # A look-up that keeps failing must not keep a ticket from being filed: the person is named in the text.
 _MAX_LOOKUPS = 3
+_RESUMED_AT_ONCE = 500
 _RECORD_PAUSES = (0.2, 0.5, 1, 2, 2, 2)
 
 
@@ -285,7 +286,7 @@ class Deliverer:
             reason=outcome.reason or None,
         )
         if answers_again:
-            while self._ledger.resume(500) == 500:  # noqa: PLR2004 - a whole batch: there may be more
+            while self._ledger.resume(_RESUMED_AT_ONCE) == _RESUMED_AT_ONCE:
                 continue
 
     def _record_surely(self, claim: Claim, outcome: Outcome, nonce: str) -> bool:

@@ -227,7 +227,7 @@ def die_with(
 ) -> None:
     """Ask the kernel for SIGTERM when the parent dies. Runs in the child, before it becomes its program.
 
-    Only Linux can; elsewhere a worker ends when its pulse finds no reader, and the rest on Ctrl-C.
+    Only Linux can: elsewhere a killed supervisor leaves its children running.
     """
     prctl = getattr(library or ctypes.CDLL(None), "prctl", None)
     if prctl is not None:

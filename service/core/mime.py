@@ -35,11 +35,8 @@ def read_mail(raw: bytes, *, recipient: str = "", envelope_from: str | None = No
     if sum(1 for _ in _NESTING.finditer(raw)) > MAX_PARTS:
         raise UnreadableError(f"more than {MAX_PARTS} parts in the mail")
     walk = _Walk()
-    try:
-        message = BytesParser(policy=compat32).parsebytes(raw)
-        text = walk.text(message, 0)
-    except RecursionError as error:
-        raise UnreadableError(f"the mail is nested deeper than {MAX_DEPTH}") from error
+    message = BytesParser(policy=compat32).parsebytes(raw)
+    text = walk.text(message, 0)
     return Mail(
         headers=Headers.of(_headers(message)),
         text=text,

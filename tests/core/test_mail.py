@@ -54,6 +54,7 @@ def test_any_markup_gives_some_text(html: str) -> None:
         ("=?utf-8?b?abcde?= x", "=?utf-8?b?abcde?= x"),
         ("=?nope?q?a?=", "a"),
         ("plain =?utf-8?q?b?=", "plain b"),
+        ("=?x", "=?x"),
     ],
 )
 def test_a_header_is_decoded_where_it_can_be(raw: str, text: str) -> None:
@@ -180,7 +181,8 @@ def test_files_are_named_as_their_headers_say() -> None:
 
 
 def test_a_parameter_that_cannot_be_read_is_left_out() -> None:
-    mail = read_mail(mime("Content-Type: text/plain; charset*=x", "", "caf\xe9"))
+    kind = 'Content-Type: text/plain; filename*=filename=xname*=\\";filename*1*'
+    mail = read_mail(mime(kind, "", "caf\xe9"))
 
     assert "caf" in mail.text
 

@@ -143,7 +143,9 @@ class Steps:
         """Give the seconds for which a dedupe key lives on: None for ever, 0 where there is none."""
         ((name, _),) = self.ledger._keys(channel, [Key(key)])
         left: Any = self.redis.pttl(f"{PREFIX}dedupe:{name}")
-        return {-1: None, -2: 0}.get(left, left / 1000)
+        if left < 0:
+            return None if left == -1 else 0
+        return float(left) / 1000
 
     def index(self, name: str) -> set[str]:
         """Give the members of a sorted set of the ledger."""

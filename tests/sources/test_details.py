@@ -88,6 +88,21 @@ def test_what_slack_checks_must_stand_alone() -> None:
         )
 
 
+def test_a_slack_body_with_too_many_fields_is_refused() -> None:
+    with pytest.raises(RequestError):
+        source("slack").verify(request("application/x-www-form-urlencoded", b"&".join([b"a=b"] * 6000)))
+
+
+def test_a_form_field_that_the_channel_names_is_the_one_meant() -> None:
+    options = SourceOptions("form", Locks(), {"email": "q3", "subject": "What is it?"})
+    named = discover()["form"](options)
+    body = b"email=wrong%40example.com&q3=ann%40example.com&What+is+it%3F=Cold&message=Brr"
+
+    event = named.parse(from_ledger(request("application/x-www-form-urlencoded", body)), Part(()))
+
+    assert (event.sender.email, event.subject) == ("ann@example.com", "Cold")
+
+
 def test_a_slash_command_without_text_is_no_event() -> None:
     bare = from_ledger(request("application/x-www-form-urlencoded", b"command=%2Fticket&text=%20"))
 

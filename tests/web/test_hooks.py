@@ -11,6 +11,7 @@ from config.channels import load_config
 from config.errors import ConfigError
 from config.settings import load_settings
 from service.app import create_app
+from service.core.errors import UnreadableError
 from service.core.registry import discover
 from service.core.source import Key, Part
 from service.core.store import connect
@@ -186,3 +187,17 @@ def test_a_path_below_the_hooks_that_is_none_is_told_as_json(client: FlaskClient
 
     assert answer.status_code == 405
     assert answer.get_json()["code"] == 405
+
+
+def test_a_body_that_a_source_with_a_verdict_cannot_read_is_422(redis: Redis) -> None:
+    class Unsure(discover()["form"]):  # type: ignore[misc] # a base chosen at run time
+        def identify(self, verified: Verified) -> list[Part]:
+            raise UnreadableError("not a form of ours")
+
+    client = app_on(redis)
+    web: Web = client.application.extensions["bridge"]
+    door = web.doors["website"]
+    unsure = Door(door.channel, Unsure(door.source.options))
+    client.application.extensions["bridge"] = replace(web, doors={"website": unsure})
+
+    assert client.post("/hooks/website", data=FORM).status_code == 422

@@ -24,7 +24,7 @@ from workers.schedule import Schedule
 from workers.spacebring.auth import BearerAuth
 from workers.spacebring.client import SpacebringClient
 from workers.spacebring.errors import CredentialsError, PermanentError, TemporaryError
-from workers.spacebring.limiter import Limiter
+from workers.spacebring.limiter import Limiter, LimiterBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,7 +179,10 @@ def test_refused_credentials_pause_delivery_and_count_no_try(bench: Bench, statu
     assert bench.ledger.pause() is None
 
 
-def test_an_outage_pauses_after_five_failures_and_ends_with_the_first_ticket(bench: Bench) -> None:
+def test_an_outage_pauses_after_five_failures_and_ends_with_the_first_ticket(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.delivery._RESUMED_AT_ONCE", 1)
     bench.fault(kind="status", status=503)
     events = [bench.accept(key=str(number)) for number in range(5)]
 
@@ -465,3 +468,28 @@ def test_the_job_delivers_with_what_was_installed(bench: Bench) -> None:
     deliver(identifier)
 
     assert bench.ledger.event(identifier).state is State.DELIVERED
+
+
+def test_a_look_up_that_our_own_limiter_holds_back_is_not_a_failed_one(bench: Bench) -> None:
+    bench.settings["find_requester"] = failing(LimiterBusyError("held back", status=None, retry_after=3))
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.lookups_failed, event.tries) == (State.RETRYING, 0, 0)
+
+
+class Stolen(Ledger):
+    """The real ledger, on which another worker takes the event just then."""
+
+    def request(self, event: Event) -> InboundRequest | None:
+        self._redis.hincrby(f"bridge:event:{event.id}", "token", 1)
+        return super().request(event)
+
+
+def test_keys_of_an_event_that_was_taken_over_are_not_claimed(bench: Bench) -> None:
+    headers = [{"Name": "Message-ID", "Value": "<one@example.com>"}]
+    body = json.dumps({"From": "ann@example.com", "TextBody": "Cold", "Headers": headers}).encode()
+    bench.ledger.__class__ = Stolen
+
+    assert bench.deliver(bench.accept(body, "mail", "application/json")).state is State.DELIVERING
+    assert bench.tickets() == []

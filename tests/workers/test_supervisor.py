@@ -162,3 +162,21 @@ def test_a_child_whose_parent_is_gone_leaves_at_once() -> None:
     die_with(os.getppid(), library=_Library(), leave=left.append)
 
     assert left == [1]
+
+
+class _Linux:
+    """A C library with prctl, that remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def prctl(self, option: int, value: int) -> None:
+        self.asked.append((option, value))
+
+
+def test_on_linux_the_kernel_is_asked_for_a_signal_at_the_parents_death() -> None:
+    library = _Linux()
+
+    die_with(os.getppid(), library=library)
+
+    assert library.asked == [(1, signal.SIGTERM)]

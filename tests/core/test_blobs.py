@@ -1,0 +1,54 @@
+"""Large bodies are kept in Redis up to a cap, or as files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.core.blobs import DirectoryBlobs, RedisBlobs
+from service.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from redis import Redis
+
+    from service.core.blobs import Blobs
+
+
+@pytest.fixture(params=["redis", "directory"])
+def blobs(request: pytest.FixtureRequest, redis: Redis, tmp_path: Path) -> Blobs:
+    if request.param == "redis":
+        return RedisBlobs(redis, prefix="bridge:", cap=100)
+    return DirectoryBlobs(tmp_path / "blobs")
+
+
+def test_a_body_is_there_until_it_is_deleted(blobs: Blobs) -> None:
+    assert list(blobs.older_than(-1)) == []
+    blobs.put("a1", b"body")
+
+    assert blobs.get("a1") == b"body"
+    assert list(blobs.older_than(-1)) == ["a1"]
+    assert list(blobs.older_than(3600)) == []
+
+    blobs.delete("a1")
+    blobs.delete("a1")
+
+    assert blobs.get("a1") is None
+    assert list(blobs.older_than(-1)) == []
+
+
+def test_redis_takes_no_more_than_the_cap(redis: Redis) -> None:
+    blobs = RedisBlobs(redis, prefix="bridge:", cap=10)
+    blobs.put("a1", b"12345678")
+
+    with pytest.raises(Unavailable, match="blob_cap"):
+        blobs.put("b2", b"123")
+
+
+def test_a_disk_that_takes_none_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(Unavailable, match="directory"):
+        DirectoryBlobs(tmp_path / "file").put("a1", b"body")
