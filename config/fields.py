@@ -171,7 +171,8 @@ def nearest(given: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(given, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known are: {', '.join(names)}" if names else "there is none yet"
+    shown = ", ".join(name if name.isprintable() else repr(name) for name in names)
+    return f"known are: {shown}" if names else "there is none yet"
 
 
 def unknown_key(given: str, known: Iterable[str]) -> str:

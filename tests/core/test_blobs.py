@@ -52,3 +52,10 @@ def test_a_disk_that_takes_none_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(Unavailable, match="directory"):
         DirectoryBlobs(tmp_path / "file").put("a1", b"body")
+
+
+def test_a_disk_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a1").mkdir()
+
+    with pytest.raises(Unavailable, match="cannot be read"):
+        DirectoryBlobs(tmp_path).get("a1")

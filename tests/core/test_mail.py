@@ -260,6 +260,10 @@ def test_a_number_that_is_none_is_refused_where_it_matters(number: bytes) -> Non
         read_json(b"[" + number + b"]", strict=True)
 
 
+def test_a_number_is_read_as_it_is() -> None:
+    assert read_json(b"[1.5]") == [1.5]
+
+
 def test_a_charset_that_is_none_is_passed_over() -> None:
     assert decode("é".encode(), "zlib") == "é"
     assert decode(b"\x81", "utf-7") == "\x81"

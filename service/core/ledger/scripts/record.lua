@@ -36,7 +36,7 @@ if outcome.answered then
     redis.call('DEL', P .. 'outage')
   end
 elseif outcome.failing then
-  redis.call('SADD', P .. 'outage', id)
+  if outcome.state == 'retrying' then redis.call('SADD', P .. 'outage', id) end
   local failures = redis.call('INCR', P .. 'failures')
   if pause[1] or failures >= outcome.failing.threshold then
     redis.call('HSETNX', P .. 'pause', 'since', t)
