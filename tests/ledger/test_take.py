@@ -146,7 +146,9 @@ def test_a_probe_on_its_way_is_not_handed_out_twice(steps: Steps) -> None:
 
 
 def test_what_the_server_lost_does_not_stand_in_the_way(steps: Steps) -> None:
-    handed, waiting, event = steps.accept(), steps.accept(lane="person"), steps.accept()
+    handed = steps.accept()
+    steps.pass_time(1)
+    waiting, event = steps.accept(lane="person"), steps.accept()
     steps.ledger.operate(waiting, "hold", "ada")
     assert steps.take() == [handed]
     steps.ledger.operate(waiting, "release", "ada")
