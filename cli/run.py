@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from redis.exceptions import RedisError
 
 from cli import up as everything
 from cli.context import configuration, plain_errors, settings
@@ -17,6 +19,7 @@ from config.settings import load_settings
 from sandbox.app import create_app
 from sandbox.options import SandboxOptions
 from sandbox.server import serve
+from service.core.store import connect, inspect
 from service.core.wiring import open_doors
 from workers.main import auth, run_dispatcher, run_pool, run_worker, store_url
 
@@ -49,7 +52,7 @@ def web(host: str) -> None:
     with plain_errors():
         found = settings()
         auth(found)
-        store_url(found)
+        refuse_unsuitable(store_url(found))
         open_doors(configuration(found))
         environment = {**os.environ, "PYTHONPATH": _with_root(os.environ.get("PYTHONPATH"))}
         command = [
@@ -57,6 +60,12 @@ def web(host: str) -> None:
             *("--bind", f"{host}:{found.port}", "service.wsgi:app"),
         ]
         os.execve(sys.executable, command, environment)  # noqa: S606 - this process becomes gunicorn
+
+
+def refuse_unsuitable(url: str) -> None:
+    """Raise StoreUnsuitable for a Redis Cluster; a server that is away may still come."""
+    with connect(url) as redis, suppress(RedisError):
+        inspect(redis)
 
 
 def _with_root(path: str | None) -> str:
@@ -72,7 +81,7 @@ def worker(processes: int, role: str) -> None:
         found = settings()
         configure_logging(found.log_format)
         auth(found)
-        store_url(found)
+        refuse_unsuitable(store_url(found))
         config = configuration(found)
         if role == "dispatcher":
             run_dispatcher(found, config)

@@ -112,14 +112,17 @@ def test_a_redis_that_may_evict_is_a_problem(
     assert "maxmemory-policy is allkeys-lru" in result.output
 
 
-def test_a_redis_cluster_is_refused(bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch) -> None:
+def test_a_redis_cluster_is_refused_by_every_part(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
     folder = Path(tempfile.mkdtemp(prefix="vc"))
     cluster = Valkey(folder, {"cluster-enabled": "yes", "port": str(free_port())})
     cluster.start()
     spacebring.setenv("REDIS_URL", cluster.url)
 
-    result = bridge("check")
+    results = [bridge("check"), bridge("web"), bridge("worker")]
     cluster.stop()
     shutil.rmtree(folder)
 
-    assert "This is a Redis Cluster" in result.output
+    assert [result.exit_code for result in results] == [1, 1, 1]
+    assert all("This is a Redis Cluster" in result.output for result in results)
