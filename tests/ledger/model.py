@@ -1,0 +1,297 @@
+"""What the ledger should do, in plain Python: the reference that the real one is compared with.
+
+Times are in seconds since the beginning of an example, all multiples of ten, so that the milliseconds
+which pass in reality make no difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from service.core.ledger import ACTIVE, FINISHED, State
+from service.core.ledger.ledger import MAX_UNBEGUN
+
+if TYPE_CHECKING:
+    from service.core.ledger import Outcome
+    from service.core.source import Lane
+
+DAY = 86_400
+LEASE, HANDOVER, HARD = 30, 20, 90
+BODIES, SUMMARIES, DEDUPE = 30 * DAY, 90 * DAY, 30 * DAY
+STALE = "stale"
+
+
+@dataclass
+class Twin:
+    """An event as it should be."""
+
+    id: str
+    lane: Lane
+    request: str
+    received: int
+    due: int | None
+    keys: list[str]
+    state: State = State.QUEUED
+    handed: bool = False
+    token: int = 0
+    lease: int = 0
+    deadline: int = 0
+    unbegun: int = 0
+    begun: int = 0
+    begun_by: int = 0
+    attempts: int = 0
+    tries: int = 0
+    repeats: int = 0
+    code: str = ""
+    body: bool = True
+    finished: int | None = None
+    recorded: tuple[str, str] = ("", "")
+
+
+@dataclass
+class Pause:
+    until: int
+    probe_after: int
+    probe: str = ""
+
+
+@dataclass
+class Model:
+    """The whole ledger as it should be. Its methods give what the real ones should answer."""
+
+    now: int = 0
+    events: dict[str, Twin] = field(default_factory=dict)
+    # Dedupe key → (event, when it expires or None).
+    owners: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    out: dict[str, int] = field(default_factory=dict)
+    outage: set[str] = field(default_factory=set)
+    pause: Pause | None = None
+    failures: int = 0
+    resuming: bool = False
+    turn: int = 0
+
+    def owner(self, key: str) -> str | None:
+        event, expires = self.owners.get(key, ("", 0))
+        return event if expires is None or expires > self.now else None
+
+    def own(self, key: str, event: str) -> None:
+        if self.owner(key) is not None:
+            return
+        twin = self.events.get(event)
+        over = twin is None or twin.state in FINISHED
+        self.owners[key] = (event, self.now + DEDUPE if over else None)
+        if twin is not None:
+            twin.keys.append(key)
+
+    def accept(self, parts: list[list[str]], ids: list[str], lane: Lane) -> None:
+        """Keep new events under the ids that the real ledger gave them, or count the repeats."""
+        for keys, event in zip(parts, ids, strict=True):
+            found = next((owner for key in keys if (owner := self.owner(key)) is not None), None)
+            if found is None:
+                self.events[event] = Twin(event, lane, "", self.now, self.now, [])
+            else:
+                assert event == found
+                if found in self.events:
+                    self.events[found].repeats += 1
+            for key in keys:
+                self.own(key, event)
+
+    def move(self, twin: Twin, to: State, due: int | None = None) -> None:
+        before, twin.state, twin.handed = twin.state, to, False
+        twin.due = due if to in ACTIVE else None
+        if to is not State.DELIVERING:
+            self.out.pop(twin.id, None)
+            self.outage.discard(twin.id)
+        if to in FINISHED:
+            twin.finished = self.now
+            left = max(DEDUPE - (self.now - twin.received), 3600)
+            self._keys(twin, self.now + left)
+        elif before in FINISHED:
+            twin.finished = None
+            self._keys(twin, None)
+
+    def _keys(self, twin: Twin, expires: int | None) -> None:
+        for key in twin.keys:
+            if self.owner(key) == twin.id:
+                self.owners[key] = (twin.id, expires)
+
+    def due(self, lane: Lane) -> list[Twin]:
+        """Give what may be handed out of a lane, the oldest first."""
+        found = [
+            twin
+            for twin in self.events.values()
+            if twin.lane == lane and twin.due is not None and twin.due <= self.now
+        ]
+        return sorted(found, key=lambda twin: twin.due or 0)
+
+    def take(self, taken: list[str], most: int, cap: int) -> None:
+        """Check that exactly this may have been handed out, and hand it out."""
+        if self.pause is not None:
+            most = 0 if self.now < self.pause.until else min(most, 1)
+        again = {event for event, ends in self.out.items() if ends <= self.now}
+        first = taken[: min(len(again), most)]
+        assert set(first) <= again
+        assert len(first) == min(len(again), most)
+        for event in first:
+            self._hand_out(event)
+        room = min(most - len(first), cap - len(self.out))
+        for event in taken[len(first) :]:
+            assert room > 0
+            room -= 1
+            self._check_order(event)
+            self._hand_out(event)
+            self.turn += 1
+        assert room <= 0 or not self._candidates()
+
+    def _candidates(self) -> list[Twin]:
+        lanes: tuple[Lane, Lane] = ("backlog", "person") if self.turn % 4 == 3 else ("person", "backlog")
+        due = self.due(lanes[0]) or self.due(lanes[1])
+        if not due and self.pause is not None:
+            failed = (self.events[event] for event in self.outage)
+            return [twin for twin in failed if twin.state is State.RETRYING and not twin.handed]
+        return [twin for twin in due if twin.due == due[0].due]
+
+    def _check_order(self, event: str) -> None:
+        assert event in {twin.id for twin in self._candidates()}
+
+    def _hand_out(self, event: str) -> None:
+        twin = self.events[event]
+        assert twin.state in ACTIVE
+        twin.handed, twin.due = True, self.now + HANDOVER
+        self.out[event] = twin.due
+        if self.pause is not None:
+            self.pause.probe, self.pause.until = event, self.now + self.pause.probe_after
+
+    def claim(self, event: str) -> str:
+        twin = self.events.get(event)
+        if twin is None or not twin.handed:
+            return "nothing"
+        if self.pause is not None and self.pause.probe != event:
+            twin.handed, twin.due = False, self.now
+            del self.out[event]
+            return "nothing"
+        if twin.unbegun >= MAX_UNBEGUN:
+            self.move(twin, State.DEAD)
+            twin.code = "unknown" if twin.begun else "poison"
+            twin.begun = 0
+            return "poison"
+        self.move(twin, State.DELIVERING, self.now + LEASE)
+        twin.token += 1
+        twin.unbegun += 1
+        twin.lease, twin.deadline = self.now + LEASE, self.now + HARD
+        self.out[event] = twin.lease
+        return "claimed"
+
+    def holder(self, event: str, token: int) -> Twin | None:
+        twin = self.events.get(event)
+        held = twin is not None and twin.state is State.DELIVERING and twin.token == token
+        return twin if held else None
+
+    def renew(self, event: str, token: int) -> bool:
+        twin = self.holder(event, token)
+        if twin is None or twin.handed or twin.deadline <= self.now:
+            return False
+        twin.lease = twin.due = self.out[event] = min(self.now + LEASE, twin.deadline)
+        return True
+
+    def begin(self, event: str, token: int) -> int:
+        twin = self.holder(event, token)
+        if twin is None or twin.handed or twin.lease <= self.now:
+            return 0
+        if twin.begun:
+            return twin.begun if twin.begun_by == token else 0
+        twin.attempts += 1
+        twin.tries += 1
+        twin.begun, twin.begun_by, twin.unbegun = twin.attempts, token, 0
+        return twin.begun
+
+    def know(self, event: str, token: int, key: str) -> str:
+        if self.holder(event, token) is None:
+            return STALE
+        owner = self.owner(key)
+        if owner not in (None, event):
+            return str(owner)
+        self.own(key, event)
+        return ""
+
+    def record(self, event: str, token: int, outcome: Outcome, nonce: str) -> str:
+        known = self.events.get(event)
+        if known is not None and known.recorded[0] == nonce:
+            return known.recorded[1]
+        twin = self.holder(event, token)
+        if twin is None:
+            return STALE
+        began_itself = bool(twin.begun) and twin.begun_by == token
+        if twin.begun and (outcome.uncounted or (outcome.failing and self.pause)):
+            twin.tries -= 1
+        self.move(twin, outcome.state, self.now + int(outcome.delay))
+        twin.begun, twin.unbegun, twin.code = 0, 0, outcome.code
+        answer = self._learn(twin, outcome, began_itself=began_itself)
+        twin.recorded = (nonce, answer)
+        return answer
+
+    def _learn(self, twin: Twin, outcome: Outcome, *, began_itself: bool) -> str:
+        if outcome.answered:
+            self.failures = 0
+            self.resuming = self.resuming or self.pause is not None
+            self.pause = None
+            if self.resuming:
+                return "resume"
+            self.outage.clear()
+        elif outcome.failing:
+            if outcome.state is State.RETRYING:
+                self.outage.add(twin.id)
+            self.failures += 1
+            if self.pause is not None or self.failures >= outcome.failing.threshold:
+                probe = int(outcome.failing.probe)
+                self.pause = Pause(self.now + probe, probe)
+        elif self.pause is not None and self.pause.probe == twin.id and not began_itself:
+            self.pause.until = self.now
+        return "ok"
+
+    def operate(self, event: str, operation: str, *, confirmed: bool) -> str:
+        twin = self.events.get(event)
+        if twin is None:
+            return "gone"
+        target = {"replay": State.QUEUED, "release": State.QUEUED, "discard": State.DISCARDED}.get(
+            operation, State.HELD
+        )
+        allowed = {
+            "replay": {State.DEAD, State.HELD, State.IGNORED, State.DISCARDED},
+            "release": {State.HELD},
+            "discard": {State.QUEUED, State.RETRYING, State.DEAD, State.HELD},
+            "hold": {State.QUEUED, State.RETRYING},
+        }
+        if twin.state not in allowed[operation]:
+            return "forbidden"
+        if target is State.QUEUED:
+            if not twin.body:
+                return "forbidden"
+            if twin.code == "unknown" and not confirmed:
+                return "confirm"
+        self.move(twin, target, self.now)
+        if target is State.QUEUED:
+            twin.tries = twin.unbegun = twin.begun = 0
+            twin.code = ""
+        return "ok"
+
+    def resume(self, left: set[str], most: int) -> int:
+        """Check what a resume left behind, and bring the rest forward."""
+        forward = self.outage - left
+        assert left < self.outage or not forward
+        assert len(forward) == min(most, len(self.outage))
+        for event in forward:
+            twin = self.events[event]
+            if twin.state is State.RETRYING and not twin.handed:
+                twin.due = self.now
+        self.outage = left
+        self.resuming = self.resuming and len(forward) >= most
+        return len(forward)
+
+    def purge(self) -> None:
+        for twin in list(self.events.values()):
+            if twin.finished is not None and twin.finished + BODIES <= self.now:
+                twin.body = False
+            if twin.finished is not None and twin.finished + SUMMARIES <= self.now:
+                del self.events[twin.id]
