@@ -1,221 +1,361 @@
-"""Whatever the order of the scripts: what is active is due, and only the latest token writes."""
+"""Service, dispatchers, workers and people in any order, against a model, on a real Valkey.
+
+Whatever the order: an active event is in `due`, a parked or finished one is not; only the latest token
+writes; nothing is handed out round a back-off, a pause or a hold; no event is lost before its end.
+"""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Any, get_args
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from service.core.blobs import RedisBlobs
-from service.core.errors import ConfirmationNeeded, Forbidden, StaleToken
-from service.core.ledger import ACTIVE, FINISHED, Claim, Failing, Ledger, Outcome, State
-from service.core.request import Headers, InboundRequest
-from service.core.source import Key, Part
-from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent, StaleToken
+from service.core.ledger import (
+    ACTIVE,
+    FINISHED,
+    Attempt,
+    Claim,
+    Failing,
+    Ledger,
+    Operation,
+    Outcome,
+    State,
+    Timings,
+)
+from service.core.ledger.model import moment
+from service.core.source import Key, Lane
+from service.core.store import PREFIX
+from tests.ledger.model import DAY, HANDOVER, HARD, LEASE, STALE, Model
+from tests.ledger.steps import DRAFT, Steps
 
 if TYPE_CHECKING:
-    from service.core.ledger import Operation
-    from service.core.source import Lane
+    from collections.abc import Mapping
 
-REQUEST = InboundRequest("POST", "https://bridge.example/hooks/web", Headers(), b"x")
-DRAFT = {"locationRef": "l", "text": "t", "type": "other"}
-TIMES = ("lease", "deadline", "received", "updated", "finished", "begun_at")
-OUTCOMES = [
-    Outcome(State.DELIVERED, answered=True),
-    Outcome(State.RETRYING, delay=30),
-    Outcome(State.RETRYING, delay=0, failing=Failing("outage", 1, 15)),
-    Outcome(State.QUEUED),
-    Outcome(State.DEAD, code="refused", answered=True),
-    Outcome(State.DEAD, code="unknown"),
-    Outcome(State.IGNORED),
-]
-LANES = st.sampled_from(["person", "backlog"])
+    from redis import Redis
+
+TRIED = Attempt(moment(0), "tried", 200)
+OUTCOMES = {
+    "delivered": Outcome(State.DELIVERED, attempt=TRIED, answered=True),
+    "refused": Outcome(State.DEAD, "422", "refused", attempt=TRIED, answered=True),
+    "unknown": Outcome(State.DEAD, "?", "unknown", attempt=TRIED),
+    "unknown-500": Outcome(State.DEAD, "500", "unknown", failing=Failing("outage", 2, 40)),
+    "ignored": Outcome(State.IGNORED, code="ignored"),
+    "back": Outcome(State.QUEUED),
+    "retry": Outcome(State.RETRYING, "429", delay=600, attempt=TRIED),
+    "again": Outcome(State.RETRYING, delay=0, attempt=TRIED, uncounted=True),
+    "outage": Outcome(State.RETRYING, "503", delay=600, attempt=TRIED, failing=Failing("outage", 2, 40)),
+    "credentials": Outcome(
+        State.RETRYING, "401", attempt=TRIED, uncounted=True, failing=Failing("credentials", 1, 40)
+    ),
+}
+PICK = st.integers(0, 1000)
+LANES = st.sampled_from(get_args(Lane))
+KEYS = st.sampled_from("abcdefgh")
+DEDUPE_KEYS = {key: f"dedupe:web:{hashlib.sha256(key.encode()).hexdigest()[:40]}" for key in "abcdefgh"}
+FIELDS = ("state", "handed", "token", "begun", "unbegun", "attempts", "tries", "code", "body", "repeats")
+INDEXES = (
+    *("due:person", "due:backlog", "out", "events", "channel:web", "finished", "bodies"),
+    *(f"state:{state}" for state in State),
+)
+# The clocks of model and server may differ by what passes in reality.
+SLACK_MS = 9_000
 
 
 class Interleavings(RuleBasedStateMachine):
-    """Several workers and an operator, in any order, on a real server."""
+    """Every rule does one step to the ledger and to the model, and compares their answers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="vi"))
-        self.server = Valkey(self.folder)
-        self.server.start()
-        self.redis: Any = connect(self.server.url)
-        self.ledger = Ledger(self.redis, RedisBlobs(self.redis, prefix=PREFIX, cap=1000))
-        self.events: list[str] = []
-        self.handed: list[str] = []
+    redis: Redis
+    ledger: Ledger
+
+    @initialize()
+    def begin_anew(self) -> None:
+        self.redis.flushall()
+        self.steps = Steps(self.ledger, self.redis)
+        self.model = Model()
+        # Every id and every claim that there ever was: jobs and workers may come late.
+        self.ids: list[str] = []
+        self.requests: set[str] = set()
         self.claims: list[Claim] = []
+        self.records: list[tuple[Claim, Outcome, str]] = []
 
-    def teardown(self) -> None:
-        self.redis.close()
-        self.server.stop()
-        shutil.rmtree(self.folder)
+    # The service.
 
-    def fields(self, event: str) -> dict[str, str]:
-        kept = self.redis.hgetall(f"{PREFIX}event:{event}")
-        return {name.decode(): value.decode() for name, value in kept.items()}
-
-    def now(self) -> float:
-        seconds, micros = self.redis.time()
-        return float(seconds * 1000 + micros // 1000)
-
-    @rule(keys=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True), lane=LANES)
+    @rule(keys=st.lists(KEYS, min_size=1, max_size=2, unique=True), lane=LANES)
     def accept(self, keys: list[str], lane: Lane) -> None:
-        parts = [Part((Key(key),), key) for key in keys]
-        accepted = self.ledger.accept(REQUEST, channel="web", source="form", lane=lane, parts=parts)
-        assert not accepted.fresh & set(self.events)
-        self.events += sorted(accepted.fresh)
+        self._accept([keys], lane)
+
+    @rule(parts=st.lists(st.lists(KEYS, min_size=1, max_size=2, unique=True), min_size=2, max_size=3))
+    def accept_a_batch(self, parts: list[list[str]]) -> None:
+        self._accept(parts, "backlog")
+
+    def _accept(self, parts: list[list[str]], lane: Lane) -> None:
+        accepted = self.steps.accept_parts(parts, lane)
+        self.model.accept(parts, list(accepted.events), lane)
+        for event in accepted.fresh:
+            request = self.steps.field(event, "request") or ""
+            self.model.events[event].request = request
+            self.requests.add(request)
+        self.ids += [event for event in accepted.events if event in accepted.fresh]
+
+    # The dispatcher.
+
+    @rule(most=st.integers(1, 4), cap=st.integers(1, 5))
+    def take(self, most: int, cap: int) -> None:
+        self.model.take(self.steps.take(most, cap), most, cap)
 
     @rule(most=st.integers(1, 3))
-    def take(self, most: int) -> None:
-        before = {event: self.fields(event) for event in self.events}
-        due = {event: self.score(event) for event in self.events}
-        pause, now = self.ledger.pause(), self.now() + 1000
-
-        handed = [one.event for one in self.ledger.take(most, cap=4)]
-
-        for event in handed:
-            # Nothing goes round a back-off or a hold, and during a pause one event probes.
-            score = due[event]
-            assert State(before[event]["state"]) in ACTIVE
-            assert score is not None
-            assert score <= now
-        assert pause is None or len(handed) <= 1
-        self.handed += handed
-
-    @rule(data=st.data())
-    def claim(self, data: st.DataObject) -> None:
-        if not self.events:
-            return
-        event = data.draw(st.sampled_from(self.handed or self.events))
-        handed = self.fields(event).get("handed") == "1"
-
-        claim = self.ledger.claim(event, "w")
-
-        assert claim is None or handed
-        if claim is not None:
-            self.claims.append(claim)
-
-    def drawn(self, data: st.DataObject) -> Claim | None:
-        return data.draw(st.sampled_from(self.claims)) if self.claims else None
-
-    def holds(self, claim: Claim) -> bool:
-        fields = self.fields(claim.event.id)
-        return fields["state"] == "delivering" and fields["token"] == str(claim.token)
-
-    @rule(data=st.data())
-    def renew(self, data: st.DataObject) -> None:
-        claim = self.drawn(data)
-        if claim is not None:
-            held = self.holds(claim)
-            assert held or not self.ledger.renew(claim)
-
-    @rule(data=st.data())
-    def begin(self, data: st.DataObject) -> None:
-        claim = self.drawn(data)
-        if claim is None:
-            return
-        held = self.holds(claim)
-        try:
-            self.ledger.begin(claim, DRAFT, {})
-        except StaleToken:
-            return
-        assert held
-
-    @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES), twice=st.booleans())
-    def record(self, data: st.DataObject, outcome: Outcome, *, twice: bool) -> None:
-        claim = self.drawn(data)
-        if claim is None:
-            return
-        held = self.holds(claim)
-        try:
-            self.ledger.record(claim, outcome, nonce="n")
-        except StaleToken:
-            assert not held
-            return
-        if twice and held:
-            before = self.fields(claim.event.id)
-            self.ledger.record(claim, outcome, nonce="n")
-            assert self.fields(claim.event.id) == before
-
-    @rule(
-        data=st.data(),
-        operation=st.sampled_from(["replay", "discard", "hold", "release"]),
-        confirmed=st.booleans(),
-    )
-    def operate(self, data: st.DataObject, operation: Operation, *, confirmed: bool) -> None:
-        if not self.events:
-            return
-        event = data.draw(st.sampled_from(self.events))
-        before = self.fields(event)
-        try:
-            self.ledger.operate(event, operation, "ada", confirmed=confirmed)
-        except ConfirmationNeeded:
-            assert before["code"] == "unknown"
-        except Forbidden:
-            assert self.fields(event) == before
-
-    @rule()
-    def resume(self) -> None:
-        self.ledger.resume()
+    def resume(self, most: int) -> None:
+        count = self.ledger.resume(most)
+        left: Any = self.redis.smembers(f"{PREFIX}outage")
+        assert count == self.model.resume({member.decode() for member in left}, most)
 
     @rule()
     def purge(self) -> None:
         self.ledger.purge()
+        self.model.purge()
 
-    @rule(seconds=st.sampled_from([1, 11, 31, 61]))
+    # Workers: in time, late, twice, or never.
+
+    @precondition(lambda self: self.ids)
+    @rule(pick=PICK, worker=st.sampled_from(["w1", "w2"]))
+    def claim(self, pick: int, worker: str) -> None:
+        self._claim(self.ids[-1 - pick % len(self.ids)], worker)
+
+    def _claim(self, event: str, worker: str) -> Claim | None:
+        claim = self.ledger.claim(event, worker)
+        expected = self.model.claim(event)
+        assert (claim is not None) == (expected == "claimed")
+        if claim is not None:
+            twin = self.model.events[event]
+            assert (claim.token, claim.taken_over) == (twin.token, twin.begun > 0)
+            self.claims.append(claim)
+        return claim
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def renew(self, pick: int) -> None:
+        claim = self._picked(pick)
+        assert self.ledger.renew(claim) == self.model.renew(claim.event.id, claim.token)
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK)
+    def begin(self, pick: int) -> None:
+        self._begin(self._picked(pick))
+
+    def _begin(self, claim: Claim) -> None:
+        try:
+            attempt = self.ledger.begin(claim, DRAFT, {"subject": "s"})
+        except StaleToken:
+            attempt = 0
+        assert attempt == self.model.begin(claim.event.id, claim.token)
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK, key=KEYS)
+    def know(self, pick: int, key: str) -> None:
+        claim = self._picked(pick)
+        try:
+            answer = self.ledger.know(claim, [Key(key)])
+        except StaleToken:
+            answer = STALE
+        assert answer == self.model.know(claim.event.id, claim.token, key)
+
+    @precondition(lambda self: self.claims)
+    @rule(pick=PICK, end=st.sampled_from(sorted(OUTCOMES)))
+    def record(self, pick: int, end: str) -> None:
+        self._record(self._picked(pick), OUTCOMES[end], secrets.token_hex(4))
+
+    @precondition(lambda self: self.records)
+    @rule(pick=PICK)
+    def record_again_after_a_lost_answer(self, pick: int) -> None:
+        self._record(*self.records[-1 - pick % len(self.records)])
+
+    def _record(self, claim: Claim, outcome: Outcome, nonce: str) -> None:
+        self.records.append((claim, outcome, nonce))
+        try:
+            answer = "resume" if self.ledger.record(claim, outcome, nonce=nonce) else "ok"
+        except StaleToken:
+            answer = STALE
+        assert answer == self.model.record(claim.event.id, claim.token, outcome, nonce)
+
+    @rule(end=st.sampled_from(sorted(OUTCOMES)), begin=st.booleans())
+    def work(self, end: str, begin: bool) -> None:  # noqa: FBT001 - drawn
+        """Go the whole way of one event, as an undisturbed worker does."""
+        for claim in self._next_claims():
+            if begin:
+                self._begin(claim)
+            self._record(claim, OUTCOMES[end], secrets.token_hex(4))
+
+    @rule(begin=st.booleans())
+    def die_at_work(self, begin: bool) -> None:  # noqa: FBT001 - drawn
+        """Take up an event, and be heard of no more until its lease is over."""
+        for claim in self._next_claims():
+            if begin:
+                self._begin(claim)
+        self.time_passes(LEASE)
+
+    def _next_claims(self) -> list[Claim]:
+        taken = self.steps.take(1, 5)
+        self.model.take(taken, 1, 5)
+        return [claim for event in taken if (claim := self._claim(event, "w3")) is not None]
+
+    def _picked(self, pick: int) -> Claim:
+        return self.claims[-1 - pick % len(self.claims)]
+
+    # People, and time.
+
+    @precondition(lambda self: self.ids)
+    @rule(pick=PICK, operation=st.sampled_from(get_args(Operation)), confirmed=st.booleans())
+    def operate(self, pick: int, operation: Operation, confirmed: bool) -> None:  # noqa: FBT001 - drawn
+        event = self.ids[-1 - pick % len(self.ids)]
+        errors = {NoSuchEvent: "gone", ConfirmationNeeded: "confirm", Forbidden: "forbidden"}
+        try:
+            self.ledger.operate(event, operation, "ada", confirmed=confirmed)
+        except (NoSuchEvent, Forbidden) as error:
+            answer = errors[type(error)]
+        else:
+            answer = "ok"
+        assert answer == self.model.operate(event, operation, confirmed=confirmed)
+
+    @rule(seconds=st.sampled_from([10, 20, 30, 40, 100, 600]))
     def time_passes(self, seconds: int) -> None:
-        shift = seconds * 1000
-        for name in ("due:person", "due:backlog", "out"):
-            for member in self.redis.zrange(f"{PREFIX}{name}", 0, -1):
-                self.redis.zincrby(f"{PREFIX}{name}", -shift, member)
-        for event in self.events:
-            fields = self.fields(event)
-            for name in TIMES:
-                if int(fields.get(name) or 0) > shift:
-                    self.redis.hincrby(f"{PREFIX}event:{event}", name, -shift)
-        if self.redis.hexists(f"{PREFIX}pause", "until"):
-            self.redis.hincrby(f"{PREFIX}pause", "until", -shift)
+        self.steps.pass_time(seconds)
+        self.model.now += seconds
 
-    def score(self, event: str) -> float | None:
-        scores = [self.redis.zscore(f"{PREFIX}due:{lane}", event) for lane in ("person", "backlog")]
-        found = [float(score) for score in scores if score is not None]
-        assert len(found) <= 1
-        return found[0] if found else None
+    @rule(days=st.sampled_from([1, 31, 61]))
+    def days_pass(self, days: int) -> None:
+        self.time_passes(days * DAY)
+
+    # What must hold after every step.
 
     @invariant()
-    def an_active_event_is_due_and_no_other_is(self) -> None:
-        for event in self.events:
-            fields = self.fields(event)
-            state = State(fields["state"])
-            due = {lane: self.redis.zscore(f"{PREFIX}due:{lane}", event) for lane in ("person", "backlog")}
-            assert (due[fields["lane"]] is not None) == (state in ACTIVE)
-            assert due["backlog" if fields["lane"] == "person" else "person"] is None
-            assert state in ACTIVE or self.redis.zscore(f"{PREFIX}out", event) is None
+    def the_ledger_is_as_it_should_be(self) -> None:
+        found = self._look()
+        self._every_event_is_as_it_should_be(found)
+        self._an_active_event_is_due_once_in_its_lane_and_no_other_is_due_at_all(found)
+        self._the_places_under_the_cap_are_those_handed_out_or_leased(found)
+        self._the_indexes_agree_with_the_states(found)
+        self._a_body_is_there_as_long_as_an_event_needs_it(found)
+        self._dedupe_keys_live_for_ever_while_their_event_is_unfinished(found)
+        self._a_pause_stands_as_long_as_it_should(found)
 
-    @invariant()
-    def every_event_stands_in_the_index_of_its_state_alone(self) -> None:
-        for event in self.events:
-            state = self.fields(event)["state"]
-            indexed = [one for one in State if self.redis.zscore(f"{PREFIX}state:{one}", event) is not None]
-            assert indexed == [State(state)]
-        assert sum(self.ledger.stats().states.values()) == len(self.events)
+    def _look(self) -> dict[str, Any]:
+        """Read everything in one go."""
+        names = [
+            *(*INDEXES, "outage", "pause", *DEDUPE_KEYS.values()),
+            *(f"request:{request}" for request in self.requests),
+            *(f"event:{event}" for event in self.model.events),
+        ]
+        ask: Any = self.redis.pipeline()
+        with ask:
+            for name in names:
+                key = f"{PREFIX}{name}"
+                match name.partition(":")[0]:
+                    case "outage":
+                        ask.smembers(key)
+                    case "pause":
+                        ask.hgetall(key)
+                    case "dedupe":
+                        ask.pttl(key)
+                    case "request":
+                        ask.exists(key)
+                    case "event":
+                        ask.hmget(key, FIELDS)
+                    case _:
+                        ask.zrange(key, 0, -1, withscores=True)
+            ask.time()
+            *answers, (seconds, micros) = ask.execute()
+        found: dict[str, Any] = dict(zip(names, answers, strict=True))
+        for index in INDEXES:
+            found[index] = {member.decode(): score for member, score in found[index]}
+        return {**found, "now": seconds * 1000 + micros / 1000}
 
-    @invariant()
-    def keys_of_what_is_unfinished_never_expire(self) -> None:
-        for event in self.events:
-            fields = self.fields(event)
-            if State(fields["state"]) not in FINISHED:
-                for name in self.redis.keys(f"{PREFIX}dedupe:*"):
-                    if self.redis.get(name) == event.encode():
-                        assert self.redis.pttl(name) == -1
+    def _every_event_is_as_it_should_be(self, found: dict[str, Any]) -> None:
+        for twin in self.model.events.values():
+            expected = (
+                *(twin.state, int(twin.handed), twin.token, twin.begun, twin.unbegun),
+                *(twin.attempts, twin.tries, twin.code, int(twin.body), twin.repeats),
+            )
+            values = found[f"event:{twin.id}"]
+            assert [value.decode() for value in values] == [str(value) for value in expected]
+
+    def _an_active_event_is_due_once_in_its_lane_and_no_other_is_due_at_all(
+        self, found: dict[str, Any]
+    ) -> None:
+        for lane in get_args(Lane):
+            active = {
+                twin.id: twin.due
+                for twin in self.model.events.values()
+                if twin.lane == lane and twin.state in ACTIVE
+            }
+            self._same_times(found, f"due:{lane}", active)
+
+    def _the_places_under_the_cap_are_those_handed_out_or_leased(self, found: dict[str, Any]) -> None:
+        self._same_times(found, "out", self.model.out)
+        for event in self.model.out:
+            twin = self.model.events[event]
+            assert twin.handed or twin.state is State.DELIVERING
+
+    def _the_indexes_agree_with_the_states(self, found: dict[str, Any]) -> None:
+        twins = self.model.events.values()
+        assert sum(len(found[f"state:{state}"]) for state in State) == len(twins)
+        for state in State:
+            assert found[f"state:{state}"].keys() == {twin.id for twin in twins if twin.state is state}
+        finished = {twin.id: twin.body for twin in twins if twin.state in FINISHED}
+        assert found["finished"].keys() == finished.keys()
+        assert found["bodies"].keys() == {event for event, body in finished.items() if body}
+        assert found["events"].keys() == found["channel:web"].keys() == self.model.events.keys()
+        assert {member.decode() for member in found["outage"]} == self.model.outage
+
+    def _a_body_is_there_as_long_as_an_event_needs_it(self, found: dict[str, Any]) -> None:
+        needed = {twin.request for twin in self.model.events.values() if twin.body}
+        assert {request for request in self.requests if found[f"request:{request}"]} == needed
+
+    def _dedupe_keys_live_for_ever_while_their_event_is_unfinished(self, found: dict[str, Any]) -> None:
+        for key, name in DEDUPE_KEYS.items():
+            owner, expires = self.model.owners.get(key, ("", 0))
+            if expires is None:
+                assert found[name] == -1
+                assert self.model.events[owner].state not in FINISHED
+            else:
+                left = max(0, expires - self.model.now) * 1000
+                assert found[name] != -1
+                assert abs(max(0, found[name]) - left) < SLACK_MS
+
+    def _a_pause_stands_as_long_as_it_should(self, found: dict[str, Any]) -> None:
+        pause, expected = found["pause"], self.model.pause
+        assert bool(pause) == (expected is not None)
+        if expected is not None:
+            left = float(pause[b"until"]) - found["now"]
+            assert abs(left - (expected.until - self.model.now) * 1000) < SLACK_MS
+
+    def _same_times(
+        self, found: dict[str, Any], name: str, expected: Mapping[str, int | None] | Mapping[str, int]
+    ) -> None:
+        assert found[name].keys() == expected.keys()
+        for event, at in expected.items():
+            assert at is not None
+            assert abs(found[name][event] - found["now"] - (at - self.model.now) * 1000) < SLACK_MS
 
 
-TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_whatever_the_order_of_steps_the_ledger_does_what_the_model_does(redis: Redis) -> None:
+    blobs = RedisBlobs(redis, prefix=PREFIX, cap=1 << 20)
+
+    class Machine(Interleavings):
+        pass
+
+    Machine.redis = redis
+    Machine.ledger = Ledger(redis, blobs, timings=Timings(lease=LEASE, handover=HANDOVER, hard=HARD))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=200, stateful_step_count=40))
