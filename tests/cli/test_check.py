@@ -116,7 +116,8 @@ def test_a_redis_cluster_is_refused_by_every_part(
     bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
 ) -> None:
     folder = Path(tempfile.mkdtemp(prefix="vc"))
-    cluster = Valkey(folder, {"cluster-enabled": "yes", "port": str(free_port())})
+    ports = {"port": str(free_port()), "cluster-port": str(free_port())}
+    cluster = Valkey(folder, {"cluster-enabled": "yes", **ports})
     cluster.start()
     spacebring.setenv("REDIS_URL", cluster.url)
 
