@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _CONFIRM = click.option(
-    "--confirm", is_flag=True, help="Also replay what may have made a ticket already: look first."
+    "--confirm",
+    is_flag=True,
+    help="You have looked in Spacebring: what may have made a ticket made none. Send it without looking again.",
 )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "TICKET_TYPES",
     "Channel",
     "Config",
+    "Delivery",
     "LedgerOptions",
     "Retention",
     "Rule",
@@ -104,6 +105,24 @@ class LedgerOptions:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How patient delivery is, in seconds.
+
+    A worker that dies is noticed after `lease`, a lost job after `handover`. While delivery is paused an
+    event tries every `probe` seconds; it pauses after `outage_after` failures in a row. The n-th retry
+    comes at random within min(`retry_cap`, `retry_base` * 2**(n-1)), at most `tries` times in all.
+    """
+
+    lease: float = 10
+    handover: float = 10
+    probe: float = 10
+    outage_after: int = 5
+    retry_base: float = 5
+    retry_cap: float = 3600
+    tries: int = 18
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole of `bridge.toml`; `locations` maps names to uuids."""
 
@@ -112,6 +131,7 @@ class Config:
     channels: tuple[Channel, ...] = ()
     retention: Retention = field(default_factory=Retention)
     ledger: LedgerOptions = field(default_factory=LedgerOptions)
+    delivery: Delivery = field(default_factory=Delivery)
 
     def channel(self, name: str) -> Channel | None:
         """Give the channel of that name, or None."""
@@ -195,6 +215,7 @@ def _config(valid: Mapping[str, Any]) -> Config:
         channels=tuple(_channel(table, locations, default) for table in valid.get("channels", ())),
         retention=Retention(**valid.get("retention", {})),
         ledger=LedgerOptions(**valid.get("ledger", {})),
+        delivery=Delivery(**valid.get("delivery", {})),
     )
 
 

@@ -199,6 +199,18 @@ class LedgerTable(Table):
     max_body = Number(1, MAX_BYTES)
 
 
+class DeliveryTable(Table):
+    """`[delivery]`: seconds, but for the two counts."""
+
+    lease = Number(0.5, 600, whole=False)
+    handover = Number(0.5, 600, whole=False)
+    probe = Number(0.1, 3600, whole=False)
+    outage_after = Number(1, 1000)
+    retry_base = Number(0.01, 3600, whole=False)
+    retry_cap = Number(0.01, 86_400, whole=False)
+    tries = Number(1, 1000)
+
+
 class BridgeTable(Table):
     """The whole file, and what one part of it says of another."""
 
@@ -209,6 +221,7 @@ class BridgeTable(Table):
     )
     retention = fields.Nested(RetentionTable)
     ledger = fields.Nested(LedgerTable)
+    delivery = fields.Nested(DeliveryTable)
 
     # These look at what was written, not at what was understood: beside an error they still find theirs.
     @validates_schema(pass_original=True, skip_on_field_errors=False)

@@ -43,7 +43,7 @@ _SPEC = "openapi"
 _ERRORS = {
     401: "The bearer token is missing or wrong",
     404: "No such event",
-    409: "The event's status forbids it, or it needs `confirm`",
+    409: "The event's status forbids it",
     415: "A body that is not application/json",
     422: "A value that cannot be",
     503: "Redis is away",

@@ -56,7 +56,10 @@ class ReplayBody(Schema):
 
     confirm = fields.Boolean(
         load_default=False,
-        metadata=_about("Send it although an earlier attempt may have made a ticket already."),
+        metadata=_about(
+            "A person has looked: an attempt that may have made a ticket made none. Without it, the bridge "
+            "looks itself before it sends anything."
+        ),
     )
 
 
@@ -81,7 +84,8 @@ class BulkReplayBody(BulkBody):
     confirm = fields.Boolean(
         load_default=False,
         metadata=_about(
-            "Also those whose last attempt may have made a ticket already; else they are passed over."
+            "A person has looked: those that may have made a ticket made none. Without it, the bridge looks "
+            "itself before it sends anything."
         ),
     )
 

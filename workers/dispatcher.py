@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("dispatcher")
 JOB = "workers.delivery.deliver"
+SWEEP = "workers.sweep.sweep"
 _BATCH = 100
 _WAIT = 1.0
 _CHORES_EVERY = 60.0
@@ -68,11 +70,25 @@ class Dispatcher:
         handed = self._ledger.take(min(_BATCH, cap), cap=cap)
         if handed:
             self._enqueue(handed)
+        self._sweep()
         self._mirror.refresh()
         if self._clock() >= self._chores_due:
             self._chores_due = self._clock() + _CHORES_EVERY
             self._ledger.purge()
         return len(handed)
+
+    def _sweep(self) -> None:
+        """Have looked for second tickets; a lost job does no harm, each event is watched several times."""
+        for event in self._ledger.watched():
+            self._queue.enqueue(
+                SWEEP,
+                args=[event],
+                job_id=f"sweep-{event}-{secrets.token_hex(4)}",
+                job_timeout=max(1, int(self._ledger.timings.hard) - 10),
+                ttl=600,
+                result_ttl=0,
+                failure_ttl=3600,
+            )
 
     def _enqueue(self, handed: Sequence[HandedOut]) -> None:
         timings = self._ledger.timings

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from service.core.ledger import Claim, Ledger
 
 
+def boot_time() -> float:
+    """Give the seconds since this machine started, those that it slept included where it can tell."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
 class Hold:
     """Renews the lease every few seconds until the `with` block ends.
 
@@ -33,13 +39,13 @@ class Hold:
     @classmethod
     def take(cls, ledger: Ledger, event: str, worker: str) -> Hold | None:
         """Claim the event; None where there is nothing to do."""
-        started = time.monotonic()
+        started = boot_time()
         claim = ledger.claim(event, worker)
         return None if claim is None else cls(ledger, claim, started)
 
     def check(self) -> None:
         """Return while the lease surely stands; raises StaleToken otherwise."""
-        if time.monotonic() >= self._expires:
+        if boot_time() >= self._expires:
             raise StaleToken(f"The lease on event {self.claim.event.id} is over: nothing was sent")
 
     def __enter__(self) -> Self:
@@ -54,7 +60,7 @@ class Hold:
 
     def _keep(self) -> None:
         while not self._done.wait(self._ledger.timings.renew):
-            started = time.monotonic()
+            started = boot_time()
             try:
                 if not self._ledger.renew(self.claim):
                     # Somebody else has it: `check` refuses from now on.

@@ -18,13 +18,17 @@ from service.core.mapping.requesters import RequesterCache
 from service.core.queue import TICKETS
 from service.core.store import PREFIX, connect
 from service.core.wiring import open_doors, open_ledger
-from workers.delivery import Deliverer, Options, install
+from workers import sweep
+from workers.delivery import Deliverer, install
 from workers.dispatcher import Dispatcher
 from workers.process import DeliveryWorker, Pulse
+from workers.reconcile import Reconciler
+from workers.schedule import Schedule
 from workers.spacebring.auth import BasicAuth, BearerAuth
 from workers.spacebring.client import SpacebringClient
 from workers.spacebring.limiter import Limiter
 from workers.supervisor import PULSE_FD, Part, Supervisor
+from workers.verdicts import Options
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -63,7 +67,25 @@ def run_pool(config: Config, processes: int) -> None:
 
 def timings(config: Config) -> Timings:
     """Give the lease times; a job may take a call's whole time-out for each of its few calls."""
-    return Timings(hard=max(60.0, config.spacebring.timeout * 4 + 20))
+    delivery, timeout = config.delivery, config.spacebring.timeout
+    return Timings(
+        lease=delivery.lease,
+        handover=delivery.handover,
+        renew=delivery.lease * 0.3,
+        hard=max(60.0, timeout * 4 + 20),
+        grace=timeout,
+    )
+
+
+def options(config: Config) -> Options:
+    """Give what a deployment may set for delivery."""
+    delivery = config.delivery
+    return Options(
+        text_limit=config.spacebring.text_limit,
+        probe=delivery.probe,
+        outage_after=delivery.outage_after,
+        schedule=Schedule(delivery.retry_base, delivery.retry_cap, tries=delivery.tries),
+    )
 
 
 def run_dispatcher(settings: Settings, config: Config) -> None:
@@ -105,15 +127,19 @@ def run_worker(settings: Settings, config: Config) -> None:
     def look_up(location: str, email: str) -> str | None:
         return next((member.user_ref for member in looking.find_members(location, email)), None)
 
+    ledger = open_ledger(redis, config, timings=timings(config))
+    reconciler = Reconciler(ledger, redis, looking)
+    sweep.install(sweep.Sweeper(ledger, reconciler, looking))
     install(
         Deliverer(
-            open_ledger(redis, config, timings=timings(config)),
+            ledger,
             open_doors(config),
             client,
             find_requester=RequesterCache(redis, look_up, prefix=PREFIX),
+            reconciler=reconciler,
             limiter=limiter,
             worker=name,
-            options=Options(text_limit=config.spacebring.text_limit),
+            options=options(config),
             stopping=lambda: worker.draining,
         )
     )

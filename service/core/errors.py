@@ -14,7 +14,6 @@
     └── LedgerError
         ├── NoSuchEvent
         ├── Forbidden              the event's state does not allow the operation
-        ├── ConfirmationNeeded     may have been filed already; a person must say so twice
         ├── StaleToken             somebody else holds the event now
         └── StoreUnsuitable        Redis is a cluster, or otherwise not usable
 
@@ -116,10 +115,6 @@ class NoSuchEvent(LedgerError):  # noqa: N818
 
 class Forbidden(LedgerError):  # noqa: N818
     """The event's state does not allow the operation."""
-
-
-class ConfirmationNeeded(Forbidden):
-    """The attempt may have made a ticket: sending again needs a person's explicit word."""
 
 
 class StaleToken(LedgerError):  # noqa: N818

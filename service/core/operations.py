@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from service.core.ledger import Event, Ledger, Operation
 
 _CHUNK = 200
-# A worker could not tell whether this one made a ticket: replaying it needs a person's word.
+# Nobody could tell whether this one made a ticket.
 UNKNOWN = "unknown"
 
 # Nothing can be sent of what has been aged out.
@@ -61,8 +61,8 @@ def bulk(
 ) -> int:
     """Do `operation` to every dead letter that fits all the filters; gives to how many it was done.
 
-    `ids` None means any; none at all means none. Passed over: what is no dead letter (any more), and,
-    unless `confirmed`, replaying what may have made a ticket already. Raises redis.RedisError.
+    `ids` None means any; none at all means none. What is no dead letter (any more) is passed over.
+    `confirmed`: what may have made a ticket is sent without a look. Raises redis.RedisError.
     """
     done = 0
     chosen = _walk(ledger, channel, reason) if ids is None else _named(ledger, ids)

@@ -109,16 +109,18 @@ def test_replay_queues_a_dead_letter_again(bridge: Callable[..., Result], ledger
     assert bridge("replay", event).output == f"{event} queued\n"
 
 
-def test_replaying_an_unknown_one_asks_for_confirmation(
+def test_an_unknown_one_is_looked_for_unless_a_person_has_looked(
     bridge: Callable[..., Result], ledger: Ledger
 ) -> None:
     event = dead(ledger, "unknown")
 
-    refused, confirmed = bridge("replay", event), bridge("replay", event, "--confirm")
+    bridge("replay", event)
+    looked_for = ledger.event(event).look_after > 0
+    bridge("discard", event)
+    bridge("replay", event, "--confirm")
 
-    assert refused.exit_code == 1
-    assert "look for" in refused.output
-    assert confirmed.output == f"{event} queued\n"
+    assert looked_for
+    assert ledger.event(event).look_after == 0
 
 
 def test_discard_gives_an_event_up(bridge: Callable[..., Result], ledger: Ledger) -> None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from service.core.source import Lane
 
 DAY = 86_400
-LEASE, HANDOVER, HARD = 30, 20, 90
+LEASE, HANDOVER, HARD, GRACE = 30, 20, 90, 50
+# All drafts of an example go to one location.
+PLACE = "l"
 BODIES, SUMMARIES, DEDUPE = 30 * DAY, 90 * DAY, 30 * DAY
 STALE = "stale"
 
@@ -44,6 +46,8 @@ class Twin:
     tries: int = 0
     repeats: int = 0
     code: str = ""
+    location: str = ""
+    look_after: int = 0
     body: bool = True
     finished: int | None = None
     recorded: tuple[str, str] = ("", "")
@@ -54,6 +58,14 @@ class Pause:
     until: int
     probe_after: int
     probe: str = ""
+    location: str = ""
+
+
+@dataclass
+class Gate:
+    until: int
+    probe_after: int
+    prober: str
 
 
 @dataclass
@@ -66,7 +78,13 @@ class Model:
     owners: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     out: dict[str, int] = field(default_factory=dict)
     outage: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
     pause: Pause | None = None
+    gate: Gate | None = None
+    # By what the history of the server changed, and when.
+    epoch: int = 0
+    epoch_at: int = 0
+    epochs: dict[str, int] = field(default_factory=dict)
     failures: int = 0
     resuming: bool = False
     turn: int = 0
@@ -90,6 +108,7 @@ class Model:
             found = next((owner for key in keys if (owner := self.owner(key)) is not None), None)
             if found is None:
                 self.events[event] = Twin(event, lane, "", self.now, self.now, [])
+                self.epochs[event] = self.epoch
             else:
                 assert event == found
                 if found in self.events:
@@ -103,6 +122,8 @@ class Model:
         if to is not State.DELIVERING:
             self.out.pop(twin.id, None)
             self.outage.discard(twin.id)
+            if twin.location:
+                self.waiting.discard(twin.id)
         if to in FINISHED:
             twin.finished = self.now
             left = max(DEDUPE - (self.now - twin.received), 3600)
@@ -145,12 +166,28 @@ class Model:
         assert room <= 0 or not self._candidates()
 
     def _candidates(self) -> list[Twin]:
+        return self._failed_in_outage() or self._next_due()
+
+    def _failed_in_outage(self) -> list[Twin]:
+        if self.pause is None:
+            return []
+        return [
+            twin
+            for twin in (self.events[event] for event in self.outage)
+            if twin.state is State.RETRYING
+            and not twin.handed
+            and twin.look_after <= self.now
+            and not (self.pause.location and twin.location == self.pause.location)
+        ]
+
+    def _next_due(self) -> list[Twin]:
         lanes: tuple[Lane, Lane] = ("backlog", "person") if self.turn % 4 == 3 else ("person", "backlog")
-        due = self.due(lanes[0]) or self.due(lanes[1])
-        if not due and self.pause is not None:
-            failed = (self.events[event] for event in self.outage)
-            return [twin for twin in failed if twin.state is State.RETRYING and not twin.handed]
+        due = self._elsewhere_first(self.due(lanes[0])) or self._elsewhere_first(self.due(lanes[1]))
         return [twin for twin in due if twin.due == due[0].due]
+
+    def _elsewhere_first(self, due: list[Twin]) -> list[Twin]:
+        refused = self.pause.location if self.pause is not None else ""
+        return [twin for twin in due if not refused or twin.location != refused] or due
 
     def _check_order(self, event: str) -> None:
         assert event in {twin.id for twin in self._candidates()}
@@ -173,7 +210,9 @@ class Model:
             return "nothing"
         if twin.unbegun >= MAX_UNBEGUN:
             self.move(twin, State.DEAD)
-            twin.code = "unknown" if twin.begun else "poison"
+            twin.code = "unknown" if twin.begun or twin.look_after else "poison"
+            if twin.begun:
+                twin.look_after = self.now + GRACE
             twin.begun = 0
             return "poison"
         self.move(twin, State.DELIVERING, self.now + LEASE)
@@ -181,6 +220,10 @@ class Model:
         twin.unbegun += 1
         twin.lease, twin.deadline = self.now + LEASE, self.now + HARD
         self.out[event] = twin.lease
+        if twin.begun:
+            twin.begun, twin.look_after, twin.code = 0, self.now + GRACE, "unknown"
+        elif not twin.look_after and self.epochs[event] != self.epoch:
+            twin.look_after, twin.code = self.epoch_at + GRACE, "unknown"
         return "claimed"
 
     def holder(self, event: str, token: int) -> Twin | None:
@@ -195,14 +238,25 @@ class Model:
         twin.lease = twin.due = self.out[event] = min(self.now + LEASE, twin.deadline)
         return True
 
-    def begin(self, event: str, token: int) -> int:
+    def begin(self, event: str, token: int, *, looked: bool) -> int | str:
         twin = self.holder(event, token)
         if twin is None or twin.handed or twin.lease <= self.now:
-            return 0
+            return STALE
         if twin.begun:
-            return twin.begun if twin.begun_by == token else 0
+            return twin.begun if twin.begun_by == token else STALE
+        if twin.look_after and not (looked and self.now >= twin.look_after):
+            return STALE
+        if self.gate is not None:
+            if self.now < self.gate.until:
+                prober = self.events.get(self.gate.prober)
+                if self.gate.prober != event and prober is not None and prober.state in ACTIVE:
+                    return "closed, another probes"
+                self.gate.prober = event
+                return "closed"
+            self.gate.until, self.gate.prober = self.now + self.gate.probe_after, event
         twin.attempts += 1
         twin.tries += 1
+        twin.location, twin.look_after, self.epochs[event] = PLACE, 0, self.epoch
         twin.begun, twin.begun_by, twin.unbegun = twin.attempts, token, 0
         return twin.begun
 
@@ -225,8 +279,18 @@ class Model:
         began_itself = bool(twin.begun) and twin.begun_by == token
         if twin.begun and (outcome.uncounted or (outcome.failing and self.pause)):
             twin.tries -= 1
+        in_outage = event in self.outage
         self.move(twin, outcome.state, self.now + int(outcome.delay))
         twin.begun, twin.unbegun, twin.code = 0, 0, outcome.code
+        if outcome.grace is not None:
+            twin.look_after = self.now + int(outcome.grace)
+        if outcome.state is State.DELIVERED:
+            twin.look_after = 0
+        elif outcome.state is State.RETRYING and twin.look_after and in_outage:
+            self.outage.add(event)
+        if outcome.waits:
+            twin.location = PLACE
+            self.waiting.add(event)
         answer = self._learn(twin, outcome, began_itself=began_itself)
         twin.recorded = (nonce, answer)
         return answer
@@ -234,20 +298,30 @@ class Model:
     def _learn(self, twin: Twin, outcome: Outcome, *, began_itself: bool) -> str:
         if outcome.answered:
             self.failures = 0
-            self.resuming = self.resuming or self.pause is not None
+            opened = self.gate is not None and twin.location == PLACE
+            self.resuming = self.resuming or self.pause is not None or opened
             self.pause = None
+            if opened:
+                self.gate = None
+                self.outage |= self.waiting
+                self.waiting = set()
             if self.resuming:
                 return "resume"
             self.outage.clear()
         elif outcome.failing:
-            if outcome.state is State.RETRYING:
+            probe, known, failures = int(outcome.failing.probe), self.gate is not None, 0
+            if outcome.failing.location:
+                self.gate = Gate(self.now + probe, probe, twin.id)
+                self.waiting.add(twin.id)
+            elif outcome.state is State.RETRYING:
                 self.outage.add(twin.id)
-            self.failures += 1
-            if self.pause is not None or self.failures >= outcome.failing.threshold:
-                probe = int(outcome.failing.probe)
-                self.pause = Pause(self.now + probe, probe)
+            if not (outcome.failing.location and known):
+                self.failures += 1
+                failures = self.failures
+            if self.pause is not None or failures >= outcome.failing.threshold:
+                self.pause = Pause(self.now + probe, probe, location=outcome.failing.location)
         elif self.pause is not None and self.pause.probe == twin.id and not began_itself:
-            self.pause.until = self.now
+            self.pause.until = self.now + (self.pause.probe_after if outcome.stuck else 0)
         return "ok"
 
     def operate(self, event: str, operation: str, *, confirmed: bool) -> str:
@@ -265,15 +339,16 @@ class Model:
         }
         if twin.state not in allowed[operation]:
             return "forbidden"
-        if target is State.QUEUED:
-            if not twin.body:
-                return "forbidden"
-            if twin.code == "unknown" and not confirmed:
-                return "confirm"
+        if target is State.QUEUED and not twin.body:
+            return "forbidden"
+        uncertain = twin.look_after > 0 or twin.code == "unknown"
         self.move(twin, target, self.now)
         if target is State.QUEUED:
             twin.tries = twin.unbegun = twin.begun = 0
             twin.code = ""
+            if uncertain:
+                twin.look_after = 0 if confirmed else self.now + GRACE
+                twin.code = "" if confirmed else "unknown"
         return "ok"
 
     def resume(self, left: set[str], most: int) -> int:

@@ -30,7 +30,9 @@ DONE = Outcome(
     fields={"ticket_id": "T", "ticket_number": 7},
     answered=True,
 )
-UNKNOWN = Outcome(State.DEAD, code="unknown", reason="a ticket may exist")
+GRACE = 10
+UNKNOWN = Outcome(State.RETRYING, code="unknown", reason="a ticket may exist", grace=GRACE)
+LOOKED_IN_VAIN = Outcome(State.DEAD, code="unknown", reason="a ticket may exist: the list is refused")
 REFUSED = Outcome(State.DEAD, code="refused", reason="422: no such location")
 IGNORED = Outcome(State.IGNORED, code="ignored", reason="auto-reply")
 BACK = Outcome(State.QUEUED, reason="its worker stops")
@@ -42,7 +44,8 @@ CAP = 100
 # they wrote.
 _SHIFT = """
 local P, by = ARGV[1], tonumber(ARGV[2])
-local fields = {'received', 'updated', 'lease', 'deadline', 'finished', 'begun_at', 'until', 'since'}
+local fields = {'received', 'updated', 'lease', 'deadline', 'finished', 'begun_at', 'until', 'since',
+  'look_after', 'look_from', 'at'}
 for _, key in ipairs(redis.call('KEYS', P .. '*')) do
   local kind = redis.call('TYPE', key).ok
   if kind == 'zset' then
@@ -50,6 +53,11 @@ for _, key in ipairs(redis.call('KEYS', P .. '*')) do
     local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     for at = 1, #entries, 2 do redis.call('ZADD', key, entries[at + 1] - by / unit, entries[at]) end
   elseif kind == 'hash' then
+    for _, name in ipairs(key == P .. 'closed' and redis.call('HKEYS', key) or {}) do
+      local gate = cjson.decode(redis.call('HGET', key, name))
+      gate['until'], gate.since = gate['until'] - by, gate.since - by
+      redis.call('HSET', key, name, cjson.encode(gate))
+    end
     for _, name in ipairs(fields) do
       local value = tonumber(redis.call('HGET', key, name) or '0')
       if value > 0 then redis.call('HSET', key, name, value - by) end
@@ -115,6 +123,10 @@ class Steps:
         claim = self.claim(event)
         self.ledger.begin(claim, DRAFT, {"name": "Ada", "email": "ada@example.com", "subject": "Wi-Fi"})
         return claim
+
+    def looked(self) -> int:
+        """Give when a look began that begins now."""
+        return self.ledger.now()
 
     def record(self, outcome: Outcome, event: str = "") -> str:
         """Bring an event, new if none is named, through an attempt to this end; gives the event."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.core.errors import ConfirmationNeeded, StaleToken
+from service.core.errors import StaleToken
 from service.core.ledger import Failing, State
-from tests.ledger.steps import BACK, DONE, DRAFT, retry
+from service.core.store import PREFIX
+from tests.ledger.steps import BACK, DONE, DRAFT, GRACE, retry
 
 if TYPE_CHECKING:
     from tests.ledger.steps import Steps
@@ -84,22 +85,50 @@ def test_a_dead_workers_event_is_claimed_again_with_a_new_token(steps: Steps) ->
 
     taken = steps.claim(worker="w2")
 
-    assert (taken.token, taken.taken_over) == (2, False)
+    assert (taken.token, taken.uncertain) == (2, False)
     steps_taken = [(step.target, step.why, step.by) for step in steps.ledger.history(dead.event.id)]
     assert steps_taken[-1] == ("delivering", "taken over", "w2")
     with pytest.raises(StaleToken):
         steps.ledger.record(dead, DONE)
 
 
-def test_taking_over_a_begun_attempt_says_so(steps: Steps) -> None:
+def test_a_begun_attempt_that_is_taken_over_sends_nothing_before_a_look(steps: Steps) -> None:
     steps.begin(steps.accept())
     steps.pass_time(10)
 
     taken = steps.claim()
 
-    assert taken.taken_over
+    assert taken.uncertain
     with pytest.raises(StaleToken):
         steps.ledger.begin(taken, DRAFT, {})
+    with pytest.raises(StaleToken):
+        steps.ledger.begin(taken, DRAFT, {}, absent_at=taken.event.look_after - 1)
+    assert steps.ledger.begin(taken, DRAFT, {}, absent_at=taken.event.look_after) == 2
+    assert [attempt.outcome for attempt in steps.ledger.attempts(taken.event.id)] == ["unknown", "sending"]
+
+
+def test_the_grace_counts_from_the_takeover(steps: Steps) -> None:
+    steps.begin(steps.accept())
+    steps.pass_time(100)
+
+    taken = steps.claim()
+
+    assert 0 <= taken.event.look_after - GRACE * 1000 - taken.event.updated.timestamp() * 1000 < 2
+
+
+def test_an_event_from_before_the_server_was_replaced_is_looked_for_first(any_steps: Steps) -> None:
+    event = any_steps.accept()
+    redis: Any = any_steps.redis
+    redis.hset(f"{PREFIX}epoch", mapping={"number": 1, "at": any_steps.ledger.now()})
+
+    old, fresh = any_steps.claim(event), any_steps.claim(any_steps.accept())
+
+    assert (old.uncertain, fresh.uncertain) == (True, False)
+    assert old.event.look_from == old.event.received.timestamp() * 1000
+    with pytest.raises(StaleToken):
+        any_steps.ledger.begin(old, DRAFT, {})
+    any_steps.pass_time(GRACE)
+    any_steps.ledger.begin(any_steps.claim(event), DRAFT, {}, absent_at=any_steps.looked())
 
 
 def test_an_event_that_killed_three_workers_is_a_dead_letter(steps: Steps) -> None:
@@ -115,9 +144,10 @@ def test_an_event_that_killed_three_workers_is_a_dead_letter(steps: Steps) -> No
     assert (found.state, found.code) == (State.DEAD, "poison")
     assert steps.index("out") == steps.index("due:backlog") == set()
     assert steps.ledger.stats().counters["dead:web"] == 1
-    # Nothing was ever sent: no confirmation is needed.
     assert steps.ledger.operate(event, "replay", "ada").state is State.QUEUED
-    assert steps.claim(event).token == 4
+    again = steps.claim(event)
+    # Nothing was ever sent: nothing is to be looked for.
+    assert (again.token, again.uncertain) == (4, False)
 
 
 def test_workers_that_die_after_an_attempt_had_begun_make_an_unknown_dead_letter(steps: Steps) -> None:
@@ -134,8 +164,8 @@ def test_workers_that_die_after_an_attempt_had_begun_make_an_unknown_dead_letter
     found = steps.ledger.event(event)
     assert (found.state, found.code) == (State.DEAD, "unknown")
     assert [attempt.outcome for attempt in steps.ledger.attempts(event)] == ["unknown"]
-    with pytest.raises(ConfirmationNeeded):
-        steps.ledger.operate(event, "replay", "ada")
+    steps.ledger.operate(event, "replay", "ada")
+    assert steps.claim(event).uncertain
 
 
 def test_an_event_handed_back_does_not_count_as_poison(steps: Steps) -> None:

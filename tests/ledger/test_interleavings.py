@@ -21,12 +21,13 @@ from hypothesis.stateful import (
 )
 
 from service.core.blobs import RedisBlobs
-from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent, StaleToken
+from service.core.errors import Forbidden, NoSuchEvent, StaleToken
 from service.core.ledger import (
     ACTIVE,
     FINISHED,
     Attempt,
     Claim,
+    Closed,
     Failing,
     Ledger,
     Operation,
@@ -37,7 +38,7 @@ from service.core.ledger import (
 from service.core.ledger.model import moment
 from service.core.source import Key, Lane
 from service.core.store import PREFIX
-from tests.ledger.model import DAY, HANDOVER, HARD, LEASE, STALE, Model
+from tests.ledger.model import DAY, GRACE, HANDOVER, HARD, LEASE, PLACE, STALE, Model
 from tests.ledger.steps import DRAFT, Steps
 
 if TYPE_CHECKING:
@@ -48,10 +49,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TRIED = Attempt(moment(0), "tried", 200)
 OUTCOMES = {
-    "delivered": Outcome(State.DELIVERED, attempt=TRIED, answered=True),
+    "delivered": Outcome(
+        State.DELIVERED, attempt=TRIED, fields={"ticket_id": "T", "ticket_number": 7}, answered=True
+    ),
+    "found": Outcome(State.DELIVERED, code="found", fields={"ticket_id": "T", "ticket_number": 7}),
     "refused": Outcome(State.DEAD, "422", "refused", attempt=TRIED, answered=True),
-    "unknown": Outcome(State.DEAD, "?", "unknown", attempt=TRIED),
-    "unknown-500": Outcome(State.DEAD, "500", "unknown", failing=Failing("outage", 2, 40)),
+    "unknown": Outcome(State.RETRYING, "?", "unknown", delay=10, attempt=TRIED, grace=GRACE),
+    "unknown-500": Outcome(
+        State.RETRYING, "500", "unknown", delay=10, grace=GRACE, failing=Failing("outage", 2, 40)
+    ),
+    "looked": Outcome(State.RETRYING, "?", "unknown", delay=40, uncounted=True),
+    "refused-look": Outcome(State.RETRYING, "403", "unknown", delay=20, uncounted=True, stuck=True),
+    "looked-in-vain": Outcome(State.DEAD, "?", "unknown"),
     "ignored": Outcome(State.IGNORED, code="ignored"),
     "back": Outcome(State.QUEUED),
     "retry": Outcome(State.RETRYING, "429", delay=600, attempt=TRIED),
@@ -61,13 +70,23 @@ OUTCOMES = {
         State.RETRYING, "401", attempt=TRIED, uncounted=True, failing=Failing("credentials", 1, 40)
     ),
 }
+FORBIDDEN = Outcome(
+    State.RETRYING,
+    "403",
+    delay=40,
+    attempt=TRIED,
+    uncounted=True,
+    failing=Failing("credentials", 1, 40, PLACE),
+)
+WAITS = Outcome(State.RETRYING, "closed", delay=600, fields={"location": PLACE}, waits=True)
+OUTCOMES |= {"forbidden": FORBIDDEN, "waits": WAITS}
 PICK = st.integers(0, 1000)
 LANES = st.sampled_from(get_args(Lane))
 KEYS = st.sampled_from("abcdefgh")
 DEDUPE_KEYS = {key: f"dedupe:web:{hashlib.sha256(key.encode()).hexdigest()[:40]}" for key in "abcdefgh"}
 FIELDS = ("state", "handed", "token", "begun", "unbegun", "attempts", "tries", "code", "body", "repeats")
 INDEXES = (
-    *("due:person", "due:backlog", "out", "events", "channel:web", "finished", "bodies"),
+    *("due:person", "due:backlog", "out", "events", "channel:web", "finished", "bodies", "unsettled"),
     *(f"state:{state}" for state in State),
 )
 # The clocks of model and server may differ by what passes in reality.
@@ -140,7 +159,8 @@ class Interleavings(RuleBasedStateMachine):
         assert (claim is not None) == (expected == "claimed")
         if claim is not None:
             twin = self.model.events[event]
-            assert (claim.token, claim.taken_over) == (twin.token, twin.begun > 0)
+            assert (claim.token, claim.event.look_after > 0) == (twin.token, twin.look_after > 0)
+            assert claim.probing == (self.model.pause is not None)
             self.claims.append(claim)
         return claim
 
@@ -149,17 +169,31 @@ class Interleavings(RuleBasedStateMachine):
         for claim in self._one(self.claims, pick):
             assert self.ledger.renew(claim) == self.model.renew(claim.event.id, claim.token)
 
-    @rule(pick=PICK)
-    def begin(self, pick: int) -> None:
+    @rule(pick=PICK, looked=st.booleans())
+    def begin(self, pick: int, looked: bool) -> None:  # noqa: FBT001 - drawn
         for claim in self._one(self.claims, pick):
-            self._begin(claim)
+            self._begin(claim, looked=looked)
 
-    def _begin(self, claim: Claim) -> None:
+    def _begin(self, claim: Claim, *, looked: bool) -> None:
+        answer: int | str
         try:
-            attempt = self.ledger.begin(claim, DRAFT, {"subject": "s"})
+            begun = self.ledger.begin(
+                claim, DRAFT, {"subject": "s"}, absent_at=self.steps.looked() if looked else 0
+            )
         except StaleToken:
-            attempt = 0
-        assert attempt == self.model.begin(claim.event.id, claim.token)
+            answer = STALE
+        else:
+            answer = begun if isinstance(begun, int) else _said(begun)
+        assert answer == self.model.begin(claim.event.id, claim.token, looked=looked)
+
+    @rule()
+    def the_server_is_replaced(self) -> None:
+        """What was written last may be gone; here nothing is, but nobody can know."""
+        epoch: Any = self.redis
+        epoch.hincrby(f"{PREFIX}epoch", "number", 1)
+        epoch.hset(f"{PREFIX}epoch", "at", self.ledger.now())
+        self.model.epoch += 1
+        self.model.epoch_at = self.model.now
 
     @rule(pick=PICK, key=KEYS)
     def know(self, pick: int, key: str) -> None:
@@ -193,7 +227,7 @@ class Interleavings(RuleBasedStateMachine):
         """Go the whole way of one event, as an undisturbed worker does."""
         for claim in self._next_claims():
             if begin:
-                self._begin(claim)
+                self._begin(claim, looked=True)
             self._record(claim, OUTCOMES[end], secrets.token_hex(4))
 
     @rule(begin=st.booleans())
@@ -201,7 +235,7 @@ class Interleavings(RuleBasedStateMachine):
         """Take up an event, and be heard of no more until its lease is over."""
         for claim in self._next_claims():
             if begin:
-                self._begin(claim)
+                self._begin(claim, looked=True)
         self.time_passes(LEASE)
 
     def _next_claims(self) -> list[Claim]:
@@ -221,7 +255,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(pick=PICK, operation=st.sampled_from(get_args(Operation)), confirmed=st.booleans())
     def operate(self, pick: int, operation: Operation, confirmed: bool) -> None:  # noqa: FBT001 - drawn
-        errors = {NoSuchEvent: "gone", ConfirmationNeeded: "confirm", Forbidden: "forbidden"}
+        errors = {NoSuchEvent: "gone", Forbidden: "forbidden"}
         for event in self._one(self.ids, pick):
             try:
                 self.ledger.operate(event, operation, "ada", confirmed=confirmed)
@@ -252,6 +286,7 @@ class Interleavings(RuleBasedStateMachine):
         self._a_body_is_there_as_long_as_an_event_needs_it(found)
         self._dedupe_keys_live_for_ever_while_their_event_is_unfinished(found)
         self._a_pause_stands_as_long_as_it_should(found)
+        self._what_is_uncertain_is_known_as_long_as_it_is_active(found)
 
     def _look(self) -> dict[str, Any]:
         """Read everything in one go."""
@@ -343,6 +378,14 @@ class Interleavings(RuleBasedStateMachine):
             left = float(pause[b"until"]) - found["now"]
             assert abs(left - (expected.until - self.model.now) * 1000) < SLACK_MS
 
+    def _what_is_uncertain_is_known_as_long_as_it_is_active(self, found: dict[str, Any]) -> None:
+        uncertain = {
+            twin.id: twin.look_after
+            for twin in self.model.events.values()
+            if twin.state in ACTIVE and twin.look_after
+        }
+        self._same_times(found, "unsettled", uncertain)
+
     def _same_times(
         self, found: dict[str, Any], name: str, expected: Mapping[str, int | None] | Mapping[str, int]
     ) -> None:
@@ -352,6 +395,10 @@ class Interleavings(RuleBasedStateMachine):
             assert abs(found[name][event] - found["now"] - (at - self.model.now) * 1000) < SLACK_MS
 
 
+def _said(gate: Closed) -> str:
+    return "closed" if gate.wait is not None else "closed, another probes"
+
+
 def test_whatever_the_order_of_steps_the_ledger_does_what_the_model_does(redis: Redis) -> None:
     blobs = RedisBlobs(redis, prefix=PREFIX, cap=1 << 20)
 
@@ -359,5 +406,7 @@ def test_whatever_the_order_of_steps_the_ledger_does_what_the_model_does(redis: 
         pass
 
     Machine.redis = redis
-    Machine.ledger = Ledger(redis, blobs, timings=Timings(lease=LEASE, handover=HANDOVER, hard=HARD))
+    Machine.ledger = Ledger(
+        redis, blobs, timings=Timings(lease=LEASE, handover=HANDOVER, hard=HARD, grace=GRACE)
+    )
     run_state_machine_as_test(Machine, settings=settings(max_examples=200, stateful_step_count=40))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent
+from service.core.errors import Forbidden, NoSuchEvent
 from service.core.ledger import TRANSITIONS, Operation, Outcome, State
 from service.core.store import PREFIX
-from tests.ledger.steps import DAY, DONE, IGNORED, REFUSED, UNKNOWN, retry
+from tests.ledger.steps import DAY, DONE, IGNORED, LOOKED_IN_VAIN, REFUSED, retry
 
 if TYPE_CHECKING:
     from tests.ledger.steps import Steps
@@ -96,33 +96,34 @@ def test_a_replayed_event_is_due_at_once_and_wakes_the_dispatcher(steps: Steps) 
     assert steps.take() == [event]
 
 
-def test_replaying_an_unknown_dead_letter_needs_confirmation(steps: Steps) -> None:
-    event = steps.record(UNKNOWN)
+def test_a_replayed_unknown_dead_letter_is_looked_for_first(steps: Steps) -> None:
+    event = steps.record(LOOKED_IN_VAIN)
 
-    with pytest.raises(ConfirmationNeeded, match="look for sb-"):
-        steps.ledger.operate(event, "replay", "ada")
+    steps.ledger.operate(event, "replay", "ada")
 
-    assert steps.state(event) is State.DEAD
-    assert steps.ledger.operate(event, "replay", "ada", confirmed=True).state is State.QUEUED
-
-
-def test_discarding_an_unknown_dead_letter_first_does_not_get_round_the_confirmation(steps: Steps) -> None:
-    event = steps.record(UNKNOWN)
-    steps.ledger.operate(event, "discard", "ada")
-
-    with pytest.raises(ConfirmationNeeded):
-        steps.ledger.operate(event, "replay", "ada")
+    found = steps.ledger.event(event)
+    assert (found.state, found.code) == (State.QUEUED, "unknown")
+    assert steps.claim(event).uncertain
 
 
-def test_a_replayed_event_whose_attempt_was_unknown_begins_anew(steps: Steps) -> None:
-    event = steps.record(UNKNOWN)
+def test_a_person_who_has_looked_can_say_so(steps: Steps) -> None:
+    event = steps.record(LOOKED_IN_VAIN)
+
     steps.ledger.operate(event, "replay", "ada", confirmed=True)
 
     claim = steps.begin(event)
-
-    assert not claim.taken_over
+    assert not claim.uncertain
     steps.ledger.record(claim, DONE)
     assert steps.state(event) is State.DELIVERED
+
+
+def test_discarding_it_first_does_not_get_round_the_look(steps: Steps) -> None:
+    event = steps.record(LOOKED_IN_VAIN)
+    steps.ledger.operate(event, "discard", "ada")
+
+    steps.ledger.operate(event, "replay", "ada")
+
+    assert steps.claim(event).uncertain
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 from service.core.ledger import Attempt, Failing, Outcome, State
 from service.core.ledger.model import clean, moment
 from service.core.store import PREFIX
-from tests.ledger.steps import BACK, DONE, DRAFT, IGNORED, REFUSED, UNKNOWN, retry
+from tests.ledger.steps import BACK, DONE, DRAFT, IGNORED, LOOKED_IN_VAIN, REFUSED, retry
 
 if TYPE_CHECKING:
     from service.core.ledger import Claim
@@ -235,7 +235,7 @@ def test_a_late_record_after_an_outage_began_still_counts_its_event_as_failed_in
 
 
 def test_a_dead_letter_that_tells_of_an_outage_is_not_brought_forward_after_it(steps: Steps) -> None:
-    event = steps.record(replace(UNKNOWN, failing=CREDENTIALS))
+    event = steps.record(replace(LOOKED_IN_VAIN, failing=CREDENTIALS))
 
     assert steps.ledger.pause() is not None
     assert steps.ledger.resume() == 0

@@ -41,7 +41,8 @@ def test_a_take_that_finds_nothing_writes_nothing(steps: Steps) -> None:
     before = steps.dump()
 
     assert steps.take() == []
-    assert steps.dump() == before
+    # But for what it takes to notice that the clock was set back.
+    assert {**steps.dump(), f"{PREFIX}clock": b""} == {**before, f"{PREFIX}clock": b""}
 
 
 def test_nothing_is_handed_out_before_its_back_off_ends(steps: Steps) -> None:

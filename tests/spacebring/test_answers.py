@@ -39,7 +39,7 @@ DRAFT = {"locationRef": "3c90c3cc-0d44-4b50-8888-8dd25736052a", "type": "other",
     [
         ([201], Failure.CREATED, Proves.FILED, Action.DELIVER),
         ([429], Failure.RATE_LIMITED, Proves.REFUSED, Action.RETRY),
-        ([503], Failure.UNAVAILABLE, Proves.REFUSED, Action.RETRY),
+        ([503], Failure.UNAVAILABLE, Proves.UNKNOWN, Action.LOOK),
         ([400], Failure.BAD_REQUEST, Proves.REFUSED, Action.DEAD),
         ([404], Failure.NOT_FOUND, Proves.REFUSED, Action.DEAD),
         ([409], Failure.CONFLICT, Proves.REFUSED, Action.DEAD),
@@ -49,10 +49,10 @@ DRAFT = {"locationRef": "3c90c3cc-0d44-4b50-8888-8dd25736052a", "type": "other",
         ([402, 405, 406, 410, 418, 425, 451, 499], Failure.CLIENT_ERROR, Proves.REFUSED, Action.DEAD),
         ([401], Failure.UNAUTHORIZED, Proves.REFUSED, Action.PAUSE),
         ([403], Failure.FORBIDDEN, Proves.REFUSED, Action.PAUSE),
-        ([408], Failure.REQUEST_TIMEOUT, Proves.UNKNOWN, Action.UNKNOWN),
-        ([500, 501, 502, 504, 520, 599], Failure.SERVER_ERROR, Proves.UNKNOWN, Action.UNKNOWN),
-        ([200, 202, 204, 299], Failure.OTHER_SUCCESS, Proves.UNKNOWN, Action.UNKNOWN),
-        ([-1, 0, 100, 101, 199, 600, 999], Failure.OTHER_STATUS, Proves.UNKNOWN, Action.UNKNOWN),
+        ([408], Failure.REQUEST_TIMEOUT, Proves.UNKNOWN, Action.LOOK),
+        ([500, 501, 502, 504, 520, 599], Failure.SERVER_ERROR, Proves.UNKNOWN, Action.LOOK),
+        ([200, 202, 204, 299], Failure.OTHER_SUCCESS, Proves.UNKNOWN, Action.LOOK),
+        ([-1, 0, 100, 101, 199, 600, 999], Failure.OTHER_STATUS, Proves.UNKNOWN, Action.LOOK),
     ],
 )
 def test_each_status_has_its_row(
@@ -78,12 +78,12 @@ def test_every_failure_has_exactly_one_row() -> None:
 
 def test_a_create_is_unknown_exactly_where_nothing_is_proved() -> None:
     for each in TABLE:
-        assert (each.action is Action.UNKNOWN) == (each.proves is Proves.UNKNOWN)
+        assert (each.action is Action.LOOK) == (each.proves is Proves.UNKNOWN)
 
 
 def test_what_is_unknown_for_a_create_is_a_retry_for_a_read_and_nothing_else_changes() -> None:
     for each in TABLE:
-        expected = Action.RETRY if each.action is Action.UNKNOWN else each.action
+        expected = Action.RETRY if each.action is Action.LOOK else each.action
         assert each.action_for(creates=False) is expected
         assert each.action_for(creates=True) is each.action
 
@@ -362,7 +362,7 @@ def test_the_classification_holds_for_a_plain_requests_call_too(peer: Peer, tls_
 
 
 def test_an_exception_that_nobody_knows_proves_nothing() -> None:
-    assert classify_exception(requests.RequestException("?")).action is Action.UNKNOWN
+    assert classify_exception(requests.RequestException("?")).action is Action.LOOK
 
 
 def test_what_the_caller_was_handling_is_not_taken_for_the_cause() -> None:

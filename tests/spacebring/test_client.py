@@ -116,7 +116,7 @@ def test_a_whole_ticket_counts_even_if_the_connection_breaks_after_it(
         (401, errors.CredentialsError),
         (403, errors.CredentialsError),
         (429, errors.TemporaryError),
-        (503, errors.TemporaryError),
+        (503, errors.UnknownOutcomeError),
         (408, errors.UnknownOutcomeError),
         (500, errors.UnknownOutcomeError),
         (502, errors.UnknownOutcomeError),

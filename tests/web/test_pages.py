@@ -211,17 +211,16 @@ def test_a_held_event_is_released(operator: Browser, acts: Acts, ledger: Ledger)
     assert ledger.event(event).state is State.QUEUED
 
 
-def test_what_may_be_filed_is_replayed_only_with_the_box_ticked(
-    operator: Browser, acts: Acts, ledger: Ledger
+@pytest.mark.parametrize(("box", "looks"), [({}, True), ({"confirm": "yes"}, False)], ids=["empty", "ticked"])
+def test_what_may_be_filed_is_looked_for_first_unless_a_person_has_looked(
+    operator: Browser, acts: Acts, ledger: Ledger, box: dict[str, str], *, looks: bool
 ) -> None:
-    path = f"/events/{acts.unknown()}"
+    event = acts.unknown()
 
-    operator.post(f"{path}/replay", path)
-    refused = text(operator, path)
-    operator.post(f"{path}/replay", path, confirm="yes")
+    operator.post(f"/events/{event}/replay", f"/events/{event}", **box)
 
-    assert "may have made a ticket already: look for sb-" in refused
-    assert "The event is replayed." in text(operator, path)
+    assert "The event is replayed." in text(operator, f"/events/{event}")
+    assert (ledger.event(event).look_after > 0) == looks
 
 
 def test_a_button_of_an_old_page_changes_nothing_and_says_why(
@@ -297,16 +296,24 @@ def test_one_or_the_ticked_dead_letters_are_replayed_or_discarded(
     assert "2 dead letters discarded." in text(operator, "/dead-letters")
 
 
-def test_what_may_be_filed_is_passed_over_unless_the_box_is_ticked(operator: Browser, acts: Acts) -> None:
+@pytest.mark.parametrize(("box", "looks"), [({}, True), ({"confirm": "yes"}, False)], ids=["empty", "ticked"])
+def test_many_that_may_be_filed_are_looked_for_first_unless_the_box_is_ticked(
+    operator: Browser, acts: Acts, ledger: Ledger, box: dict[str, str], *, looks: bool
+) -> None:
     event = acts.unknown()
 
-    operator.post("/dead-letters", "/dead-letters", do="replay", event=[event])
-    refused = text(operator, "/dead-letters")
-    operator.post("/dead-letters", "/dead-letters", do="replay", event=[event], confirm="yes")
+    operator.post("/dead-letters", "/dead-letters", do="replay", event=[event], **box)
 
-    assert "0 dead letters replayed." in refused
-    assert "1 passed over" in refused
     assert "1 dead letter replayed." in text(operator, "/dead-letters")
+    assert (ledger.event(event).look_after > 0) == looks
+
+
+def test_a_ticked_event_that_moved_on_is_passed_over(operator: Browser, acts: Acts) -> None:
+    event = acts.delivered()
+
+    operator.post("/dead-letters", "/dead-letters", do="replay", event=[event])
+
+    assert "1 passed over" in text(operator, "/dead-letters")
 
 
 def test_all_of_a_filter_are_replayed_only_when_sure(operator: Browser, acts: Acts, ledger: Ledger) -> None:

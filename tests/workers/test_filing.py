@@ -19,12 +19,14 @@ from service.core.ledger import Event, Ledger, State, Timings
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.wiring import open_doors, open_ledger
-from workers.delivery import Deliverer, Options, deliver, install
+from workers.delivery import Deliverer, deliver, install
+from workers.reconcile import Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.auth import BearerAuth
 from workers.spacebring.client import SpacebringClient
 from workers.spacebring.errors import CredentialsError, PermanentError, TemporaryError
 from workers.spacebring.limiter import Limiter, LimiterBusyError
+from workers.verdicts import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,6 +86,7 @@ class Bench:
         self.client = SpacebringClient(self.base, BearerAuth("sandbox-token", DEFAULT_NETWORK_ID), timeout=1)
         given: dict[str, Any] = {
             "find_requester": lambda _location, _email: None,
+            "reconciler": Reconciler(self.ledger, self.redis, self.client),
             "limiter": Limiter(self.redis, rate=1000, max_wait=5),
             "worker": "w1",
             "options": Options(schedule=Schedule(base=0.001, floor=0.001)),
@@ -91,6 +94,17 @@ class Bench:
         }
         doors = open_doors(load_config(CONFIG, environ={}))
         return Deliverer(self.ledger, doors, self.client, **{**given, **self.settings})
+
+    def location_may_be_tried(self) -> None:
+        """Let a closed location be due for a probe."""
+        redis: Any = self.redis
+        for location, gate in redis.hgetall("bridge:closed").items():
+            redis.hset("bridge:closed", location, json.dumps({**json.loads(gate), "until": 0}))
+
+    def grace_passes(self, event: str) -> None:
+        """Let the look that begins now be late enough."""
+        redis: Any = self.redis
+        redis.hset(f"bridge:event:{event}", "look_after", self.ledger.now())
 
     def deliver(self, event: str) -> Event:
         """Hand the event out and deliver it once, whatever is due when."""
@@ -153,12 +167,15 @@ def test_a_refusal_is_a_dead_letter_with_the_apis_own_message(bench: Bench) -> N
     ],
     ids=lambda fault: fault["kind"],
 )
-def test_what_may_have_made_a_ticket_is_never_sent_again(bench: Bench, fault: dict[str, object]) -> None:
+def test_what_may_have_made_a_ticket_is_not_sent_again_but_looked_for(
+    bench: Bench, fault: dict[str, object]
+) -> None:
     bench.fault(**fault)
 
     event = bench.deliver(bench.accept())
 
-    assert (event.state, event.code) == (State.DEAD, "unknown")
+    assert (event.state, event.code) == (State.RETRYING, "unknown")
+    assert event.look_after > 0
     assert len(bench.tickets()) <= 1
 
 
@@ -170,6 +187,7 @@ def test_refused_credentials_pause_delivery_and_count_no_try(bench: Bench, statu
     refused = bench.deliver(identifier)
     pause = bench.ledger.pause()
     bench.fault()
+    bench.location_may_be_tried()
     delivered = bench.deliver(identifier)
 
     assert (refused.state, refused.code, refused.tries) == (State.RETRYING, "credentials", 0)
@@ -183,12 +201,13 @@ def test_an_outage_pauses_after_five_failures_and_ends_with_the_first_ticket(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.delivery._RESUMED_AT_ONCE", 1)
-    bench.fault(kind="status", status=503)
+    bench.fault(kind="status", status=502, methods=["*"])
     events = [bench.accept(key=str(number)) for number in range(5)]
 
     states = [bench.deliver(event).state for event in events]
     pause = bench.ledger.pause()
     bench.fault()
+    bench.grace_passes(events[0])
     bench.deliver(events[0])
 
     assert set(states) == {State.RETRYING}
@@ -216,7 +235,21 @@ def test_a_limiter_that_is_held_back_long_begins_nothing(bench: Bench) -> None:
 
 def test_after_the_last_try_it_is_a_dead_letter(bench: Bench) -> None:
     bench.settings["options"] = Options(schedule=Schedule(tries=1))
-    bench.fault(kind="status", status=503)
+    bench.fault(kind="reset")
+    identifier = bench.accept()
+    bench.deliver(identifier)
+    bench.fault()
+    bench.grace_passes(identifier)
+
+    event = bench.deliver(identifier)
+
+    assert (event.state, event.code) == (State.DEAD, "attempts")
+    assert bench.tickets() == []
+
+
+def test_a_refused_connection_is_tried_until_the_last_try(bench: Bench) -> None:
+    bench.settings["options"] = Options(schedule=Schedule(tries=1))
+    bench.base = "http://127.0.0.1:1"
 
     event = bench.deliver(bench.accept())
 
@@ -333,7 +366,7 @@ def test_whatever_a_parser_raises_the_event_is_kept(bench: Bench) -> None:
     assert (event.state, event.reason) == (State.DEAD, "could not be read: ZeroDivisionError")
 
 
-def test_an_attempt_that_was_begun_and_never_recorded_is_unknown(bench: Bench) -> None:
+def test_an_attempt_that_was_begun_and_never_recorded_is_looked_for(bench: Bench) -> None:
     identifier = bench.accept()
     bench.ledger.take(1, cap=10)
     claim = bench.ledger.claim(identifier, "w0")
@@ -342,7 +375,7 @@ def test_an_attempt_that_was_begun_and_never_recorded_is_unknown(bench: Bench) -
 
     event = bench.deliver(identifier)
 
-    assert (event.state, event.code) == (State.DEAD, "unknown")
+    assert (event.state, event.code) == (State.RETRYING, "unknown")
     assert bench.tickets() == []
 
 
@@ -457,7 +490,7 @@ def test_a_defect_after_the_begin_is_unknown(bench: Bench) -> None:
     deliverer.deliver(event_before)
 
     event = bench.ledger.event(event_before)
-    assert (event.code, event.reason.split(" (")[1][:14]) == ("unknown", "AttributeError")
+    assert (event.code, event.reason.rpartition(" ")[2]) == ("unknown", "AttributeError")
 
 
 def test_the_job_delivers_with_what_was_installed(bench: Bench) -> None:

@@ -43,7 +43,7 @@ class Action(StrEnum):
     RETRY = "retry"
     DEAD = "dead"
     PAUSE = "pause"
-    UNKNOWN = "unknown"
+    LOOK = "look"
 
 
 class Failure(StrEnum):
@@ -90,7 +90,7 @@ class Row:
 
     def action_for(self, *, creates: bool) -> Action:
         """Return what follows; a call that creates nothing may simply be made again."""
-        return Action.RETRY if self.action is Action.UNKNOWN and not creates else self.action
+        return Action.RETRY if self.action is Action.LOOK and not creates else self.action
 
 
 def _unsent(failure: Failure, label: str, why: str) -> Row:
@@ -102,7 +102,7 @@ def _refused(failure: Failure, action: Action, status: int, why: str) -> Row:
 
 
 def _unknown(failure: Failure, label: str, why: str, statuses: range = range(0)) -> Row:
-    return Row(failure, label, Proves.UNKNOWN, Action.UNKNOWN, why, statuses)
+    return Row(failure, label, Proves.UNKNOWN, Action.LOOK, why, statuses)
 
 
 _F, _A = Failure, Action
@@ -132,7 +132,6 @@ TABLE: tuple[Row, ...] = (
         _F.CONNECT_TIMEOUT, "time-out while connecting", "The connection did not stand in time to send on it."
     ),
     _refused(_F.RATE_LIMITED, _A.RETRY, 429, "Refused by the rate limit, unread; Retry-After is obeyed."),
-    _refused(_F.UNAVAILABLE, _A.RETRY, 503, "The service says it takes no requests; Retry-After is obeyed."),
     _refused(_F.BAD_REQUEST, _A.DEAD, 400, "Spacebring does not accept this ticket, and will not later."),
     _refused(_F.UNAUTHORIZED, _A.PAUSE, 401, "Our credentials are wrong, not the event: it waits."),
     _refused(_F.FORBIDDEN, _A.PAUSE, 403, "Our credentials lack a permission: the event waits for it."),
@@ -165,6 +164,12 @@ TABLE: tuple[Row, ...] = (
         _F.TLS_BROKEN, "TLS broken after the handshake", "Bytes may have left; the answer cannot be read."
     ),
     _unknown(_F.GARBLED, "an answer that is not HTTP", "Bytes have left, and nobody can say what they did."),
+    _unknown(
+        _F.UNAVAILABLE,
+        "503",
+        "Perhaps a gateway's word, and the API behind it filed; Retry-After is obeyed.",
+        range(503, 504),
+    ),
     _unknown(_F.SERVER_ERROR, "other 5xx", "The server failed, perhaps after it had filed.", range(500, 600)),
     _unknown(
         _F.UNREADABLE, "201 without a readable ticket", "A ticket was probably filed; which, is not known."

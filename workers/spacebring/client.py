@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import requests
 from marshmallow import ValidationError
@@ -60,7 +61,7 @@ _ERRORS: dict[Action, type[SpacebringError]] = {
     Action.RETRY: TemporaryError,
     Action.DEAD: PermanentError,
     Action.PAUSE: CredentialsError,
-    Action.UNKNOWN: UnknownOutcomeError,
+    Action.LOOK: UnknownOutcomeError,
 }
 
 
@@ -160,6 +161,16 @@ class SpacebringClient:
         found: TicketPage = self._get(TICKETS, params, TicketPageSchema())
         return found
 
+    def close_ticket(self, ticket: str) -> None:
+        """Set a ticket's status to `closed`, which is for tickets that were a mistake: there is no delete.
+
+        Raises TemporaryError, PermanentError or CredentialsError.
+        """
+        path = f"{TICKETS}/{quote(ticket, safe='')}/status"
+        answer = self._send("PUT", path, json={"ticket": {"status": "closed"}})
+        if answer.status != _OK:
+            raise self._refusal(answer, creates=False)
+
     def locations(self) -> Sequence[Location]:
         """Return the network's locations. Raises TemporaryError, PermanentError or CredentialsError."""
         found: list[Location] = self._get(LOCATIONS, {}, LocationsSchema())
@@ -211,7 +222,7 @@ class SpacebringClient:
             if answer.broken is not None:
                 row = answers.classify_exception(answer.broken)
             message = f"Spacebring answered {answer.status}, but the answer is not readable"
-            kind = _ERRORS[Action.UNKNOWN if creates else Action.RETRY]
+            kind = _ERRORS[Action.LOOK if creates else Action.RETRY]
             raise kind(message, status=answer.status, retry_after=None, failure=row.failure) from (
                 answer.broken or error
             )

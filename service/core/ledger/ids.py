@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 
@@ -10,6 +11,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS = 10
 _RANDOM_DIGITS = 16
 _MARKER_DIGITS = 10
+_MARKER = re.compile(rf"(?<![0-9a-z])sb-[{_ALPHABET}]{{{_MARKER_DIGITS}}}(?![0-9a-z])", re.IGNORECASE)
 
 
 def new_event_id() -> str:
@@ -20,6 +22,15 @@ def new_event_id() -> str:
 def marker_of(event: str) -> str:
     """Give the marker of an event, `sb-` and 50 unguessable bits of its id."""
     return f"sb-{event[-_MARKER_DIGITS:]}"
+
+
+def marker_in(text: str) -> str | None:
+    """Give the marker that a ticket's text bears, whatever became of the text around it, or None.
+
+    It is the last one: those of tickets that a sender quotes stand before it.
+    """
+    found = _MARKER.findall(text)
+    return found[-1].lower() if found else None
 
 
 def _encode(value: int, digits: int) -> str:

@@ -8,9 +8,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import ConfirmationNeeded, Forbidden, NoSuchEvent, StaleToken
+from service.core.errors import Forbidden, NoSuchEvent, StaleToken
 from service.core.ledger.ids import marker_of, new_event_id
-from service.core.ledger.model import Acceptance, Claim, Event, HandedOut, Outcome, Timings, clean
+from service.core.ledger.model import Acceptance, Claim, Closed, Event, HandedOut, Outcome, Timings, clean
 from service.core.ledger.reader import Reader
 from service.core.ledger.scripts import Scripts
 from service.core.request import Headers, InboundRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from service.core.blobs import Blobs
-    from service.core.ledger.model import Operation
+    from service.core.ledger.model import ExtraTicket, Operation
     from service.core.source import Key, Lane, Part
 
 _HOUR_MS = 3_600_000
@@ -110,35 +110,48 @@ class Ledger(Reader):
     def claim(self, event: str, worker: str) -> Claim | None:
         """Take hold of an event that was handed out; None where there is nothing to do."""
         answer = self._scripts.run(
-            "claim", event, _ms(self.timings.lease), _ms(self.timings.hard), MAX_UNBEGUN, worker
+            "claim",
+            event,
+            _ms(self.timings.lease),
+            _ms(self.timings.hard),
+            MAX_UNBEGUN,
+            worker,
+            _ms(self.timings.grace),
         )
         if answer[0] != b"claimed":
             return None
-        return Claim(Event.of(dict(zip(answer[1::2], answer[2::2], strict=True))))
+        fields = dict(zip(answer[1::2], answer[2::2], strict=True))
+        return Claim(Event.of(fields), probing=b"probing" in fields)
 
     def renew(self, claim: Claim) -> bool:
         """Extend the lease; False where the event is no longer held."""
         return bool(self._scripts.run("renew", claim.event.id, claim.token, _ms(self.timings.lease)))
 
-    def begin(self, claim: Claim, draft: Mapping[str, str], summary: Mapping[str, str]) -> int:
+    def begin(
+        self, claim: Claim, draft: Mapping[str, str], summary: Mapping[str, str], *, absent_at: int = 0
+    ) -> int | Closed:
         """Write ahead that an attempt is being sent, with the draft it sends; gives its number.
 
-        Raises StaleToken where the lease is over, or an earlier holder began an attempt that nobody
-        recorded: then nothing may be sent.
+        `absent_at` is when the look began that did not find the event's marker, in ms of Redis's clock.
+        Gives Closed, and nothing may be sent, where delivery to the draft's location is paused. Raises
+        StaleToken where the lease is over, or where an earlier attempt may have made a ticket and no look
+        late enough says otherwise: then nothing may be sent either.
         """
-        attempt = int(
-            self._scripts.run(
-                "begin",
-                claim.event.id,
-                claim.token,
-                json.dumps({key: clean(value) for key, value in draft.items()}),
-                draft["locationRef"],
-                json.dumps({key: clean(value) for key, value in summary.items()}),
-            )
+        answer = self._scripts.run(
+            "begin",
+            claim.event.id,
+            claim.token,
+            json.dumps({key: clean(value) for key, value in draft.items()}),
+            draft["locationRef"],
+            json.dumps({key: clean(value) for key, value in summary.items()}),
+            absent_at,
         )
-        if not attempt:
+        if answer[0] == b"closed":
+            wait = answer[1] / 1000 if answer[1] >= 0 else None
+            return Closed(wait, answer[2].decode("utf-8", "replace"))
+        if answer[0] == b"stale":
             raise StaleToken(f"Event {claim.event.id} may not be sent now: the lease is over")
-        return attempt
+        return int(answer[1])
 
     def know(self, claim: Claim, keys: Sequence[Key]) -> str:
         """Claim keys known only after parsing; gives '' or the id of the event that had one before.
@@ -167,10 +180,12 @@ class Ledger(Reader):
     def operate(self, event: str, operation: Operation, by: str, *, confirmed: bool = False) -> Event:
         """Do what a person asks, and give the event as it then stands.
 
-        Raises NoSuchEvent, Forbidden where the state does not allow it, ConfirmationNeeded where a
-        ticket may exist already and `confirmed` is False.
+        A replayed event that may have made a ticket is looked for first, unless `confirmed` says that a
+        person has looked. Raises NoSuchEvent, or Forbidden where the state does not allow it.
         """
-        answer = self._scripts.run("operate", event, operation, by, "1" if confirmed else "0").decode()
+        answer = self._scripts.run(
+            "operate", event, operation, by, "1" if confirmed else "0", _ms(self.timings.grace)
+        ).decode()
         if answer == "gone":
             raise NoSuchEvent(f"No event {event}: it never was, or retention has aged it out")
         if answer == "forbidden":
@@ -178,12 +193,34 @@ class Ledger(Reader):
             raise Forbidden(f"Event {event} is {state}: {operation} is not possible then")
         if answer == "nobody":
             raise Forbidden(f"Event {event} cannot be replayed: its body has been aged out")
-        if answer == "confirm":
-            raise ConfirmationNeeded(
-                f"Event {event} may have made a ticket already: look for {marker_of(event)} in Spacebring, "
-                "then confirm to send it again"
-            )
         return self.event(event)
+
+    def watched(self, most: int = 20) -> Sequence[str]:
+        """Give the delivered events of which a second ticket may have slipped through: look for them now."""
+        return [event.decode() for event in self._scripts.run("watched", most)]
+
+    def stray(self, event: str, ticket: str) -> bool:
+        """Say that a worker made this ticket when it no longer held the event.
+
+        True where the event has another ticket, or may get one: it is then looked for at once.
+        """
+        return bool(self._scripts.run("stray", event, ticket))
+
+    def doubled(self, event: str, extra: Sequence[ExtraTicket], why: str) -> bool:
+        """Raise the alarm that an event made more than its own ticket; False where it was raised before."""
+        tickets = json.dumps([vars(ticket) for ticket in extra])
+        return bool(self._scripts.run("doubled", event, tickets, clean(why)))
+
+    def newest_tickets(self, location: str) -> Mapping[str, str]:
+        """Give the markers of our newest tickets in a location, by ticket id; none where we made none."""
+        entries = self._redis.lrange(f"{self._prefix}ours:{location}", 0, -1)
+        pairs = (entry.decode().split(" ", 1) for entry in entries)
+        return {ticket: marker for marker, ticket in pairs}
+
+    def now(self) -> int:
+        """Give the time by Redis's clock, in ms."""
+        seconds, micros = self._redis.time()
+        return int(seconds * 1000 + micros // 1000)
 
     def resume(self, most: int = 500) -> int:
         """Bring forward what failed in an outage that is over; gives how many: at `most`, call again."""

@@ -19,9 +19,12 @@ Operation = Literal["replay", "discard", "hold", "release"]
 
 _TEXTS = (
     *("id", "marker", "channel", "source", "request", "slice", "dedupe", "code", "reason"),
-    *("name", "email", "subject", "location", "ticket_id"),
+    *("name", "email", "subject", "location", "ticket_id", "witness"),
 )
+# Written once an event is created.
 _NUMBERS = ("token", "tries", "begun", "attempts", "repeats")
+# Written when there is need.
+_LATER = ("lookups_failed", "looks", "look_after", "look_from")
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,15 @@ class Timings:
     """How long the steps of a delivery may take, in seconds.
 
     A worker that dies is noticed after `lease`; an RQ job that is lost after `handover`. `hard` ends a
-    job whatever it does.
+    job whatever it does. `grace`: what may have been sent is not sent again for so long, at least the
+    whole time that a call may take.
     """
 
     lease: float = 10
     handover: float = 10
     renew: float = 3
     hard: float = 60
+    grace: float = 10
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,22 @@ class Step:
 
 
 @dataclass(frozen=True)
+class ExtraTicket:
+    """A ticket that an event made beside its own; `closed` where the bridge closed it."""
+
+    id: str
+    number: int
+    closed: bool
+
+
+@dataclass(frozen=True)
 class Event:
-    """One event as the ledger has it. Times are UTC; empty text means that it is not known."""
+    """One event as the ledger has it. Times are UTC; empty text means that it is not known.
+
+    `look_after` is 0, or the time in ms of Redis's clock: an attempt may have made a ticket, and only a
+    look at Spacebring's list that began then or later can show that it did not. `look_from` (ms) and
+    `witness` (a ticket of ours) say how far back the list is to be searched.
+    """
 
     id: str
     marker: str
@@ -119,6 +138,11 @@ class Event:
     has_body: bool
     requester_refused: bool
     lookups_failed: int
+    looks: int
+    look_after: int
+    look_from: int
+    witness: str
+    extra_tickets: Sequence[ExtraTicket] = ()
     due: datetime | None = None
 
     @classmethod
@@ -131,6 +155,7 @@ class Event:
 
         texts: dict[str, Any] = {name: given(name) for name in _TEXTS}
         numbers: dict[str, Any] = {name: int(text[name]) for name in _NUMBERS}
+        numbers |= {name: int(given(name) or 0) for name in _LATER}
         return cls(
             **texts,
             **numbers,
@@ -143,15 +168,21 @@ class Event:
             ticket_number=int(given("ticket_number")) if given("ticket_number") else None,
             has_body=given("body") == "1",
             requester_refused=given("requester_refused") == "1",
-            lookups_failed=int(given("lookups_failed") or 0),
+            extra_tickets=tuple(
+                ExtraTicket(**ticket) for ticket in json.loads(given("extra_tickets") or "[]")
+            ),
         )
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker's hold on an event, until its lease ends; `token` fences off earlier holders."""
+    """A worker's hold on an event, until its lease ends; `token` fences off earlier holders.
+
+    `probing`: delivery is paused, and this event finds out whether it still has to be.
+    """
 
     event: Event
+    probing: bool = False
 
     @property
     def token(self) -> int:
@@ -159,18 +190,33 @@ class Claim:
         return self.event.token
 
     @property
-    def taken_over(self) -> bool:
-        """Whether an earlier holder had begun an attempt and never recorded it."""
-        return self.event.begun > 0
+    def uncertain(self) -> bool:
+        """Whether a ticket may exist already: then nothing is sent before a look at Spacebring's list."""
+        return self.event.look_after > 0
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What `begin` says where delivery to the location is paused.
+
+    `wait`: seconds until this event may try for all; None where another one does.
+    """
+
+    wait: float | None
+    why: str
 
 
 @dataclass(frozen=True)
 class Failing:
-    """Says that Spacebring does not work for anyone: after `threshold` in a row, delivery pauses."""
+    """Says that Spacebring does not work for anyone: after `threshold` in a row, delivery pauses.
+
+    With `location` it may be that one only: it stays paused when a delivery elsewhere succeeds.
+    """
 
     kind: Literal["credentials", "outage"]
     threshold: int
     probe: float
+    location: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,7 +224,9 @@ class Outcome:
     """What a worker records about an event it holds.
 
     `attempt` is None where nothing was tried. `delay` is in seconds, for `retrying`. `uncounted`: the
-    try does not count against the schedule. `answered`: Spacebring works, so a pause may end.
+    try does not count against the schedule. `answered`: Spacebring works, so a pause may end. `grace`: a
+    ticket may have been made, and only a look after so many seconds can show that it was not. `waits`:
+    until the location in `fields` is open again. `stuck`: tried at once, it would do the same again.
     """
 
     state: State
@@ -190,6 +238,9 @@ class Outcome:
     uncounted: bool = False
     answered: bool = False
     failing: Failing | None = None
+    grace: float | None = None
+    waits: bool = False
+    stuck: bool = False
 
     def as_json(self) -> str:
         """Give what `record.lua` reads: no nulls, no numbers that a float cannot hold, no empty tables."""
@@ -200,7 +251,11 @@ class Outcome:
             "delay_ms": max(0, int(self.delay * 1000)),
             "uncounted": self.uncounted,
             "answered": self.answered,
+            "waits": self.waits,
+            "stuck": self.stuck,
         }
+        if self.grace is not None:
+            data["grace_ms"] = int(self.grace * 1000)
         if self.fields:
             data["fields"] = {
                 key: clean(value) if isinstance(value, str) else str(int(value))
@@ -220,12 +275,14 @@ class Outcome:
                 "threshold": self.failing.threshold,
                 "probe_ms": int(self.failing.probe * 1000),
             }
+            if self.failing.location:
+                data["failing"]["location"] = self.failing.location
         return json.dumps(data)
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Why delivery stands still: `kind` is `credentials` or `outage`."""
+    """Why delivery stands still, as a whole or to one location: `kind` is `credentials` or `outage`."""
 
     kind: str
     why: str
@@ -243,13 +300,20 @@ class Page:
 
 @dataclass(frozen=True)
 class Stats:
-    """The ledger in figures."""
+    """The ledger in figures.
+
+    `closed`: the locations whose delivery is paused, by uuid. `uncertain`: events that may have made a
+    ticket and are being looked for. `alarms`: events that made a second one.
+    """
 
     states: Mapping[str, int]
     due: Mapping[str, int]
     oldest_waiting: datetime | None
     handed_out: int
     pause: Pause | None
+    closed: Mapping[str, Pause]
+    uncertain: int
+    alarms: int
     counters: Mapping[str, int]
 
 

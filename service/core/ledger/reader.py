@@ -10,7 +10,7 @@ from service.core.ledger.model import Attempt, Event, Page, Pause, Stats, Step, 
 from service.core.ledger.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from redis import Redis
@@ -93,6 +93,8 @@ class Reader:
             for lane in LANES:
                 pipeline.zcard(f"{self._prefix}due:{lane}")
             pipeline.zcard(f"{self._prefix}out")
+            pipeline.zcard(f"{self._prefix}unsettled")
+            pipeline.zcard(f"{self._prefix}alarms")
             pipeline.hgetall(f"{self._prefix}counters")
             answers = pipeline.execute()
         states = dict(zip([state.value for state in State], answers, strict=False))
@@ -101,8 +103,11 @@ class Reader:
             states=states,
             due=due,
             oldest_waiting=self._oldest_waiting(),
-            handed_out=answers[-2],
+            handed_out=answers[-4],
             pause=self.pause(),
+            closed=self.closed(),
+            uncertain=answers[-3],
+            alarms=answers[-2],
             counters={key.decode(): int(value) for key, value in answers[-1].items()},
         )
 
@@ -115,6 +120,25 @@ class Reader:
         if not fields:
             return None
         return Pause(fields["kind"], fields["why"], moment(fields["since"]), moment(fields["until"]))
+
+    def closed(self) -> Mapping[str, Pause]:
+        """Give the locations whose delivery is paused, by uuid, and why."""
+        gates = {
+            place.decode(): json.loads(gate)
+            for place, gate in self._redis.hgetall(f"{self._prefix}closed").items()
+        }
+        return {
+            place: Pause("credentials", gate["why"], moment(gate["since"]), moment(gate["until"]))
+            for place, gate in gates.items()
+        }
+
+    def alarms(self) -> Sequence[Event]:
+        """Give the events that made a second ticket, the newest alarm first."""
+        ids = [event.decode() for event in self._redis.zrevrange(f"{self._prefix}alarms", 0, -1)]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for event in ids:
+                pipeline.hgetall(f"{self._prefix}event:{event}")
+            return [Event.of(fields) for fields in pipeline.execute() if fields]
 
     def dead_version(self) -> int:
         """Give a number that changes whenever an event becomes a dead letter, or stops being one."""

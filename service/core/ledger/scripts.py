@@ -11,7 +11,10 @@ from service.core.ledger.states import ACTIVE, FINISHED, allowed
 if TYPE_CHECKING:
     from redis import Redis
 
-NAMES = ("accept", "take", "claim", "renew", "begin", "know", "record", "operate", "resume", "purge")
+NAMES = (
+    *("accept", "take", "claim", "renew", "begin", "know", "record", "operate", "resume", "purge"),
+    *("watched", "stray", "doubled"),
+)
 _FOLDER = resources.files("service.core.ledger") / "scripts"
 
 

@@ -2,12 +2,49 @@
 -- and read no clock but Redis's own.
 local P = ARGV[1]
 
-local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+local function event_key(id) return P .. 'event:' .. id end
+
+-- Redis's clock was set back: whatever is due by the old time would wait for it to come again. Every time
+-- that something waits for moves back as far.
+local function set_back(by)
+  redis.call('DEL', P .. 'nothing')
+  for _, name in ipairs({'due:person', 'due:backlog', 'out', 'unsettled', 'watch'}) do
+    local entries = redis.call('ZRANGE', P .. name, 0, -1, 'WITHSCORES')
+    for at = 1, #entries, 2 do redis.call('ZADD', P .. name, entries[at + 1] - by, entries[at]) end
+  end
+  local function field(key, name)
+    local value = tonumber(redis.call('HGET', key, name) or '0')
+    if value > 0 then redis.call('HSET', key, name, string.format('%.0f', value - by)) end
+  end
+  for _, id in ipairs(redis.call('ZRANGE', P .. 'out', 0, -1)) do
+    for _, name in ipairs({'lease', 'deadline', 'begun_at'}) do field(event_key(id), name) end
+  end
+  for _, id in ipairs(redis.call('ZRANGE', P .. 'unsettled', 0, -1)) do
+    for _, name in ipairs({'look_after', 'look_from'}) do field(event_key(id), name) end
+  end
+  for _, name in ipairs({'since', 'until'}) do field(P .. 'pause', name) end
+  local closed = redis.call('HGETALL', P .. 'closed')
+  for at = 1, #closed, 2 do
+    local gate = cjson.decode(closed[at + 1])
+    gate.since, gate['until'] = gate.since - by, gate['until'] - by
+    redis.call('HSET', P .. 'closed', closed[at], cjson.encode(gate))
+  end
 end
 
-local function event_key(id) return P .. 'event:' .. id end
+-- A step back of less than this is the slewing of a clock that is well.
+local STEP = 1000
+
+local function now()
+  local time = redis.call('TIME')
+  local t = time[1] * 1000 + math.floor(time[2] / 1000)
+  local seen = tonumber(redis.call('GET', P .. 'clock') or '0')
+  if t < seen - STEP then
+    set_back(seen - t)
+    redis.call('SET', P .. 'clock', t)
+    redis.call('HINCRBY', P .. 'counters', 'clock set back:', 1)
+  end
+  return t
+end
 
 local function get(id, field) return redis.call('HGET', event_key(id), field) end
 
@@ -84,7 +121,9 @@ local function move(id, to, t, due, why, by)
   if to ~= 'delivering' then
     redis.call('ZREM', P .. 'out', id)
     redis.call('SREM', P .. 'outage', id)
+    redis.call('SREM', P .. 'waiting:' .. (get(id, 'location') or ''), id)
   end
+  if not ACTIVE[to] then redis.call('ZREM', P .. 'unsettled', id) end
   if FINISHED[to] then
     put(id, 'finished', t)
     redis.call('ZADD', P .. 'finished', t, id)
@@ -97,6 +136,36 @@ local function move(id, to, t, due, why, by)
     expire_keys(id, false, t)
   end
 end
+
+-- An attempt may have made a ticket, or not: from here on nothing is sent for this event until a look at
+-- Spacebring's list that began at `look_after` or later did not find its marker. The list is searched back to
+-- the first attempt whose end is not known: to `witness`, the newest of our tickets at the time, or to a time.
+local function unsettle(id, look_after)
+  put(id, 'look_after', look_after, 'doubted', 1, 'code', 'unknown')
+  redis.call('ZADD', P .. 'unsettled', look_after, id)
+  if number(id, 'look_from') == 0 then
+    local begun_at = number(id, 'begun_at')
+    put(id, 'look_from', begun_at > 0 and begun_at or number(id, 'received'),
+      'witness', get(id, 'begun_witness') or '')
+  end
+end
+
+local function settle(id)
+  put(id, 'look_after', 0)
+  redis.call('ZREM', P .. 'unsettled', id)
+end
+
+-- Seconds after its delivery at which an event is looked for again, should a second ticket have slipped through.
+local WATCHED = {15, 60, 600, 86400}
+
+local function watch(id, t)
+  put(id, 'watched', 1)
+  redis.call('ZADD', P .. 'watch', t + WATCHED[1] * 1000, id)
+end
+
+-- The number of this server's history. It changes when the server restarts, fails over or is restored, since
+-- what was written last may be gone: see `service.core.epoch`.
+local function epoch(field) return tonumber(redis.call('HGET', P .. 'epoch', field) or '0') end
 
 -- The attempt that was written ahead as `sending` becomes what came of it.
 local function close_attempt(id, attempt)

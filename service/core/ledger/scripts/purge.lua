@@ -27,6 +27,7 @@ for _, id in ipairs(aged('finished', ARGV[3])) do
   if redis.call('ZSCORE', P .. 'bodies', id) then drop_body(id) end
   redis.call('ZREM', P .. 'finished', id)
   redis.call('ZREM', P .. 'events', id)
+  redis.call('ZREM', P .. 'alarms', id)
   redis.call('ZREM', P .. 'state:' .. (get(id, 'state') or ''), id)
   redis.call('ZREM', P .. 'channel:' .. (get(id, 'channel') or ''), id)
   redis.call('DEL', event_key(id), P .. 'history:' .. id, P .. 'attempts:' .. id)

@@ -8,7 +8,8 @@ if not holds(id, ARGV[3]) then return 'stale' end
 local outcome = cjson.decode(ARGV[4])
 local begun = number(id, 'begun')
 local began_itself = begun > 0 and get(id, 'begun_by') == ARGV[3]
-local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe')
+local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe', 'probe_ms')
+local in_outage = redis.call('SISMEMBER', P .. 'outage', id) == 1
 even_when_full()
 move(id, outcome.state, t, t + outcome.delay_ms, outcome.reason, get(id, 'worker'))
 
@@ -23,12 +24,38 @@ if begun > 0 and (outcome.uncounted or (outcome.failing and pause[1])) then
   redis.call('HINCRBY', event_key(id), 'tries', -1)
 end
 for field, value in pairs(outcome.fields or {}) do put(id, field, value) end
+local location = get(id, 'location') or ''
+if outcome.grace_ms then unsettle(id, t + outcome.grace_ms) end
+if outcome.state == 'delivered' then
+  settle(id)
+  local ours = P .. 'ours:' .. location
+  redis.call('LPUSH', ours, get(id, 'marker') .. ' ' .. outcome.fields.ticket_id)
+  redis.call('LTRIM', ours, 0, 9)
+  if get(id, 'doubted') == '1' then watch(id, t) end
+elseif outcome.state == 'retrying' and number(id, 'look_after') > 0 and in_outage then
+  -- It only looked: what it waits for is still the end of the outage.
+  redis.call('SADD', P .. 'outage', id)
+end
+if outcome.waits then redis.call('SADD', P .. 'waiting:' .. location, id) end
 count(outcome.state .. ':' .. get(id, 'channel'))
+
+-- Half open for one event at a time: `prober`. Says whether the location was closed before.
+local function close(place, why, probe_ms, at, prober)
+  local before = redis.call('HGET', P .. 'closed', place)
+  redis.call('HSET', P .. 'closed', place, cjson.encode({why = why, since = before and cjson.decode(before).since or at,
+    ['until'] = at + probe_ms, probe_ms = probe_ms, prober = prober}))
+  return before and true or false
+end
 
 local answer = 'ok'
 if outcome.answered then
   redis.call('DEL', P .. 'failures')
-  if redis.call('DEL', P .. 'pause') == 1 then redis.call('SET', P .. 'resuming', 1) end
+  local opened = redis.call('HDEL', P .. 'closed', location) == 1
+  if opened then
+    redis.call('SUNIONSTORE', P .. 'outage', P .. 'outage', P .. 'waiting:' .. location)
+    redis.call('DEL', P .. 'waiting:' .. location)
+  end
+  if redis.call('DEL', P .. 'pause') == 1 or opened then redis.call('SET', P .. 'resuming', 1) end
   if redis.call('EXISTS', P .. 'resuming') == 1 then
     -- Until one resume has gone through: the worker that was told first may have died.
     answer = 'resume'
@@ -36,17 +63,25 @@ if outcome.answered then
     redis.call('DEL', P .. 'outage')
   end
 elseif outcome.failing then
-  if outcome.state == 'retrying' then redis.call('SADD', P .. 'outage', id) end
-  local failures = redis.call('INCR', P .. 'failures')
-  if pause[1] or failures >= outcome.failing.threshold then
+  local failing, known = outcome.failing, false
+  if failing.location then
+    known = close(failing.location, outcome.reason, failing.probe_ms, t, id)
+    redis.call('SADD', P .. 'waiting:' .. failing.location, id)
+  elseif outcome.state == 'retrying' then
+    redis.call('SADD', P .. 'outage', id)
+  end
+  -- A location that is closed already says nothing new about the others.
+  local failures = known and 0 or redis.call('INCR', P .. 'failures')
+  if pause[1] or failures >= failing.threshold then
     redis.call('HSETNX', P .. 'pause', 'since', t)
-    redis.call('HSET', P .. 'pause', 'kind', outcome.failing.kind, 'why', outcome.reason,
-      'probe_ms', outcome.failing.probe_ms, 'until', t + outcome.failing.probe_ms)
+    redis.call('HSET', P .. 'pause', 'kind', failing.kind, 'why', outcome.reason, 'probe_ms', failing.probe_ms,
+      'until', t + failing.probe_ms, 'location', failing.location or '')
     redis.call('HDEL', P .. 'pause', 'probe')
   end
 elseif pause[2] == id and not began_itself then
-  -- The probe sent nothing, so it found out nothing: the next may try at once.
-  redis.call('HSET', P .. 'pause', 'until', t)
+  -- The probe sent nothing, so it found out nothing: the next may try at once, unless this one would
+  -- do the same again.
+  redis.call('HSET', P .. 'pause', 'until', t + (outcome.stuck and tonumber(pause[3]) or 0))
 end
 
 put(id, 'recorded', ARGV[5], 'recorded_as', answer, 'begun', 0, 'unbegun', 0, 'lease', 0,

@@ -3,7 +3,8 @@
 local t = now()
 local most = tonumber(ARGV[2])
 local handover = t + tonumber(ARGV[4])
-local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe_ms')
+redis.call('SET', P .. 'clock', t)
+local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe_ms', 'location')
 if pause[1] then
   -- Half open: one event at a time tries whether Spacebring takes tickets again.
   if t < tonumber(pause[1]) then return {} end
@@ -30,12 +31,27 @@ local function exists(id, key)
   return false
 end
 
+-- Where one location is refused, a probe elsewhere shows whether the others are too.
+local LOOKED_AT = 50
+local refused = pause[1] and pause[3] ~= '' and pause[3]
+
+local function at_refused(id) return refused and get(id, 'location') == refused end
+
+local function elsewhere(key)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', t, 'LIMIT', 0, LOOKED_AT)) do
+    if exists(id, key) and not at_refused(id) then return id end
+  end
+end
+
 local function first(lane)
   local key = P .. 'due:' .. lane
-  while true do
-    local id = redis.call('ZRANGEBYSCORE', key, '-inf', t, 'LIMIT', 0, 1)[1]
-    if not id or exists(id, key) then return id end
+  local id = refused and elsewhere(key)
+  while not id do
+    id = redis.call('ZRANGEBYSCORE', key, '-inf', t, 'LIMIT', 0, 1)[1]
+    if not id then return nil end
+    if not exists(id, key) then id = nil end
   end
+  return id
 end
 
 local function next_due()
@@ -48,7 +64,9 @@ end
 
 local function failed_in_outage()
   for _, id in ipairs(redis.call('SRANDMEMBER', P .. 'outage', 10)) do
-    if get(id, 'state') == 'retrying' and get(id, 'handed') ~= '1' then return id end
+    -- One that has to wait before it is looked for again would find out nothing.
+    local ready = number(id, 'look_after') <= t and not at_refused(id)
+    if ready and get(id, 'state') == 'retrying' and get(id, 'handed') ~= '1' then return id end
   end
 end
 
@@ -60,9 +78,9 @@ end
 
 local room = tonumber(ARGV[3]) - redis.call('ZCARD', P .. 'out')
 for _ = 1, math.min(most - #answer / 2, room) do
-  -- With nothing due in a pause, what failed because of the outage need not wait out its back-off to
-  -- find out whether it is over.
-  local id = next_due() or (pause[1] and failed_in_outage())
+  -- In a pause, what failed because of it need not wait out its back-off to find out whether it is over; an
+  -- event of which nothing was sent yet need not become uncertain for that.
+  local id = (pause[1] and failed_in_outage()) or next_due()
   if not id then break end
   hand_out(id)
   redis.call('INCR', P .. 'turn')

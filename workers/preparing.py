@@ -1,0 +1,137 @@
+"""Makes a draft of what came in: parse, claim late keys, map. Whatever goes wrong becomes an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+from rq.timeouts import JobTimeoutException
+
+from config.logging import get_logger
+from service.core import signing
+from service.core.errors import BridgeError, StaleToken, UnmappableError
+from service.core.ledger import Attempt, Outcome, State
+from service.core.ledger.model import moment
+from service.core.mapping.draft import as_payload
+from service.core.mapping.mapper import map_event
+from service.core.source import Key, Part
+from workers.spacebring.errors import CredentialsError, PermanentError, SpacebringError, TemporaryError
+from workers.spacebring.limiter import LimiterBusyError
+from workers.verdicts import FORBIDDEN, RATE_LIMITED, Prepared, dead, failed, handed_back, obey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.core.events import InboundEvent
+    from service.core.ledger import Claim, Ledger
+    from service.core.wiring import Door
+    from workers.spacebring.limiter import Limiter
+    from workers.verdicts import Options
+
+_log = get_logger("delivery")
+# A look-up that keeps failing must not keep a ticket from being filed: the person is named in the text.
+_MAX_LOOKUPS = 3
+
+
+class Preparer:
+    """Knows the channels, and asks Spacebring for nobody but the requester."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        doors: Mapping[str, Door],
+        find_requester: Callable[[str, str], str | None],
+        limiter: Limiter,
+        options: Options,
+    ) -> None:
+        self._ledger = ledger
+        self._doors = doors
+        self._find_requester = find_requester
+        self._limiter = limiter
+        self._options = options
+
+    def prepare(self, claim: Claim) -> Prepared | Outcome:
+        """Give what may be sent, or what is to be recorded instead. Raises StaleToken."""
+        draft = claim.event.draft
+        if claim.uncertain and draft is not None:
+            # What was sent when its end was not known is looked for, and sent again, just like that.
+            return Prepared(draft, {})
+        try:
+            return self._prepare(claim)
+        except StaleToken:
+            raise
+        except SpacebringError as error:
+            obey(self._limiter, error)
+            return self._lookup_failed(claim, error)
+        except RedisError:
+            return handed_back(claim, "the ledger was away before anything was sent")
+        except BridgeError as error:
+            code = "unmappable" if isinstance(error, UnmappableError) else "unreadable"
+            return dead(code, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a hostile body does to a parser, it is kept
+            event = claim.event
+            _log.warning("could not be read", exc_info=True, event_id=event.id, channel=event.channel)
+            return dead("unreadable", f"could not be read: {type(error).__name__}")
+
+    def _prepare(self, claim: Claim) -> Prepared | Outcome:
+        event = claim.event
+        door = self._doors.get(event.channel)
+        if door is None:
+            return dead("unmappable", f"channel {event.channel} is no longer in bridge.toml")
+        request = self._ledger.request(event)
+        if request is None:
+            return dead("unreadable", "what came in is no longer in the store")
+        part = Part((Key(event.dedupe),), event.slice)
+        inbound = door.source.parse(signing.from_ledger(request), part)
+        summary = _summary(inbound)
+        if not event.force:
+            if inbound.ignore:
+                return Outcome(State.IGNORED, reason=inbound.ignore, code="ignored", fields=summary)
+            keys = [Key(value) for value in inbound.late_keys]
+            known = self._ledger.know(claim, keys) if keys else ""
+            if known:
+                reason = f"the same message as event {known}"
+                return Outcome(State.IGNORED, reason=reason, code="duplicate", fields=summary)
+        mapped = map_event(
+            inbound,
+            channel=door.channel,
+            marker=event.marker,
+            source_label=door.source.label,
+            text_limit=self._options.text_limit,
+            find_requester=self._finder(event.lookups_failed),
+            refused_requester=event.requester_refused,
+        )
+        return Prepared(as_payload(mapped.draft), summary)
+
+    def _finder(self, failures: int) -> Callable[[str, str], str | None]:
+        def find(location: str, email: str) -> str | None:
+            if failures >= _MAX_LOOKUPS:
+                return None
+            try:
+                return self._find_requester(location, email)
+            except PermanentError as error:
+                _log.warning("requester cannot be looked up", status=error.status, error=str(error))
+            except CredentialsError as error:
+                # A token without the community scope may still file tickets: 401 pauses, 403 does not.
+                if error.status != FORBIDDEN:
+                    raise
+                _log.warning("requester cannot be looked up", status=error.status, error=str(error))
+            except JobTimeoutException as error:
+                why = "looking up the requester took too long"
+                raise TemporaryError(why, status=None, retry_after=None) from error
+            return None
+
+        return find
+
+    def _lookup_failed(self, claim: Claim, error: SpacebringError) -> Outcome:
+        attempt = Attempt(moment(0), "lookup failed", error.status, str(error))
+        outcome = failed(claim, error, attempt, self._options)
+        if isinstance(error, CredentialsError | LimiterBusyError) or error.status == RATE_LIMITED:
+            return outcome
+        return replace(outcome, fields={"lookups_failed": claim.event.lookups_failed + 1})
+
+
+def _summary(inbound: InboundEvent) -> dict[str, str]:
+    sender = inbound.sender
+    return {"name": sender.name[:200], "email": sender.email[:254], "subject": inbound.subject[:250]}
