@@ -20,7 +20,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _CONFIRM = click.option(
     "--confirm",
     is_flag=True,
-    help="You have looked in Spacebring: what may have made a ticket made none. Send it without looking again.",
+    help="You have looked in Spacebring: there is no ticket. What may have made one is sent without a look.",
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,8 @@ class _Listing:
     """A location's list, read from the newest ticket back as far as somebody needed."""
 
     began: int
-    oldest: int = 0
+    # When the oldest ticket read was made, in ms; infinite before there is one.
+    oldest: float = math.inf
     whole: bool = False
     gap: str = ""
     tickets: dict[str, list[Sighting]] = field(default_factory=dict)

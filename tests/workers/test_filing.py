@@ -3,131 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.channels import load_config
-from sandbox.app import create_app
-from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
-from sandbox.server import running
 from service.core.errors import StaleToken
 from service.core.ledger import Event, Ledger, State, Timings
-from service.core.request import Headers, InboundRequest
-from service.core.source import Key, Part
-from service.core.wiring import open_doors, open_ledger
+from service.core.wiring import open_ledger
+from tests.workers.bench import ANN, CONFIG, FORM, LOCATION, Bench
 from workers.delivery import Deliverer, deliver, install
-from workers.reconcile import Reconciler
 from workers.schedule import Schedule
-from workers.spacebring.auth import BearerAuth
-from workers.spacebring.client import SpacebringClient
 from workers.spacebring.errors import CredentialsError, PermanentError, TemporaryError
 from workers.spacebring.limiter import Limiter, LimiterBusyError
 from workers.verdicts import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from redis import Redis
+    from collections.abc import Callable
 
     from service.core.ledger import Claim, Outcome
-
-LOCATION = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
-ANN = "0b0e7a3e-2a55-4a3e-9f6a-6f0a1c2d3e4f"
-CONFIG = f"""
-[spacebring]
-location = "{LOCATION}"
-[[channels]]
-name = "web"
-source = "form"
-public = true
-[[channels]]
-name = "mail"
-source = "postmark"
-basic = "user:password"
-"""
-URLENCODED = "application/x-www-form-urlencoded"
-FORM = b"email=ann%40example.com&message=Cold+room"
-
-
-@dataclass
-class Bench:
-    """A sandbox, a ledger and a worker's deliverer; `settings` are passed on to it."""
-
-    base: str
-    redis: Redis
-    ledger: Ledger
-    settings: dict[str, Any] = field(default_factory=dict)
-    slept: list[float] = field(default_factory=list)
-    client: SpacebringClient | None = None
-
-    def fault(self, **fault: object) -> None:
-        answer = requests.put(f"{self.base}/sandbox/faults", json=[fault] if fault else [], timeout=5)
-        answer.raise_for_status()
-
-    def tickets(self) -> list[dict[str, Any]]:
-        answer = requests.get(f"{self.base}/sandbox/tickets", timeout=5)
-        tickets: list[dict[str, Any]] = answer.json()["tickets"]
-        return tickets
-
-    def accept(self, body: bytes = FORM, channel: str = "web", kind: str = URLENCODED, key: str = "k") -> str:
-        request = InboundRequest(
-            "POST", f"https://bridge.example/hooks/{channel}", Headers.of([("Content-Type", kind)]), body
-        )
-        source = {"web": "form", "mail": "postmark"}.get(channel, channel)
-        return self.ledger.accept(
-            request, channel=channel, source=source, lane="backlog", parts=[Part((Key(key),))]
-        ).events[0]
-
-    def deliverer(self) -> Deliverer:
-        self.client = SpacebringClient(self.base, BearerAuth("sandbox-token", DEFAULT_NETWORK_ID), timeout=1)
-        given: dict[str, Any] = {
-            "find_requester": lambda _location, _email: None,
-            "reconciler": Reconciler(self.ledger, self.redis, self.client),
-            "limiter": Limiter(self.redis, rate=1000, max_wait=5),
-            "worker": "w1",
-            "options": Options(schedule=Schedule(base=0.001, floor=0.001)),
-            "sleep": self.slept.append,
-        }
-        doors = open_doors(load_config(CONFIG, environ={}))
-        return Deliverer(self.ledger, doors, self.client, **{**given, **self.settings})
-
-    def location_may_be_tried(self) -> None:
-        """Let a closed location be due for a probe."""
-        redis: Any = self.redis
-        for location, gate in redis.hgetall("bridge:closed").items():
-            redis.hset("bridge:closed", location, json.dumps({**json.loads(gate), "until": 0}))
-
-    def grace_passes(self, event: str) -> None:
-        """Let the look that begins now be late enough."""
-        redis: Any = self.redis
-        redis.hset(f"bridge:event:{event}", "look_after", self.ledger.now())
-
-    def deliver(self, event: str) -> Event:
-        """Hand the event out and deliver it once, whatever is due when."""
-        lane: Any = self.redis
-        lane.zadd("bridge:due:backlog", {event: 0})
-        lane.hdel("bridge:pause", "until")
-        self.ledger.take(10, cap=100)
-        self.deliverer().deliver(event)
-        return self.ledger.event(event)
-
-
-@pytest.fixture
-def bench(redis: Redis) -> Iterator[Bench]:
-    options = SandboxOptions(
-        locations={LOCATION: "Downtown"},
-        memberships=[("ann@example.com", "Ann", LOCATION, ANN, "7d44ff15-c768-4045-8ccf-7ac3c169f777")],
-        rate=0,
-    )
-    with running(create_app(options)) as base:
-        bench = Bench(base, redis, open_ledger(redis, load_config(CONFIG, environ={})))
-        yield bench
-        if bench.client is not None:
-            bench.client.close()
+    from service.core.request import InboundRequest
 
 
 def test_an_event_becomes_a_ticket_with_its_marker(bench: Bench) -> None:
