@@ -71,6 +71,10 @@ def show(event: str, *, as_json: bool) -> None:
             ("sender", f"{found.name} <{found.email}>"),
             ("subject", found.subject),
             ("ticket", ticket),
+            *(
+                ("second", f"#{one.number} ({one.id}) {_closed(closed=one.closed)}")
+                for one in found.extra_tickets
+            ),
         ):
             click.echo(f"{label:9} {value}")
         for attempt in book.attempts(event):
@@ -156,3 +160,7 @@ def _table(listed: Iterable[Event]) -> None:
             f"{event.id}  {event.received:%Y-%m-%d %H:%M:%S}  {event.state:10}  {event.channel:16}  "
             f"{ticket:6}  {event.email}  {about[:80]}"
         )
+
+
+def _closed(*, closed: bool) -> str:
+    return "closed by the bridge" if closed else "left open, for its text differs: please look"

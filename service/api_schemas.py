@@ -125,6 +125,16 @@ class TicketView(Schema):
     number = fields.Integer(required=True, allow_none=True)
 
 
+class ExtraTicketView(Schema):
+    """A ticket that the event made beside its own, found afterwards."""
+
+    id = fields.String(required=True)
+    number = fields.Integer(required=True)
+    closed = fields.Boolean(
+        required=True, metadata=_about("False where its text differs: a person has to look at it.")
+    )
+
+
 class AttemptView(Schema):
     """One try at filing the ticket."""
 
@@ -156,6 +166,9 @@ class EventView(Schema):
         DraftView, required=True, allow_none=True, metadata=_about("Null before the first attempt.")
     )
     ticket = fields.Nested(TicketView, required=True, allow_none=True)
+    extra_tickets = fields.List(
+        fields.Nested(ExtraTicketView), required=True, metadata=_about("Empty but for a rare accident.")
+    )
     attempts = fields.List(fields.Nested(AttemptView), required=True)
     code = fields.String(required=True, allow_none=True, metadata=_about("A short word for the reason."))
     reason = fields.String(required=True, allow_none=True)
@@ -191,6 +204,10 @@ class StatsView(Schema):
     due = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
     oldest_waiting = fields.Nested(OldestView, required=True, allow_none=True)
     workers = fields.Integer(required=True, metadata=_about("Workers alive."))
+    uncertain = fields.Integer(
+        required=True, metadata=_about("Events that may have made a ticket and are being looked for.")
+    )
+    alarms = fields.Integer(required=True, metadata=_about("Events that made a second ticket."))
     delivery = fields.Nested(DeliveryView, required=True)
 
 
@@ -222,5 +239,7 @@ def stats_data(view: Overview) -> dict[str, Any]:
         "due": view.stats.due,
         "oldest_waiting": None if oldest is None else {"at": oldest, "seconds": view.waited},
         "workers": view.workers,
+        "uncertain": view.stats.uncertain,
+        "alarms": view.stats.alarms,
         "delivery": {"healthy": view.delivery.healthy, "why": view.delivery.why or None},
     }

@@ -62,6 +62,15 @@ class Figures(Collector):
         )
         yield GaugeMetricFamily("bridge_paused", "1 while delivery is paused.", int(stats.pause is not None))
         yield GaugeMetricFamily("bridge_workers", "Workers alive.", view.workers)
+        yield GaugeMetricFamily(
+            "bridge_closed_locations", "Locations whose delivery is paused.", len(stats.closed)
+        )
+        yield GaugeMetricFamily(
+            "bridge_uncertain",
+            "Events that may have made a ticket and are being looked for.",
+            stats.uncertain,
+        )
+        yield GaugeMetricFamily("bridge_second_tickets", "Events that made a second ticket.", stats.alarms)
         steps = CounterMetricFamily(
             "bridge_steps", "What happened to events since the ledger began.", labels=("step", "channel")
         )

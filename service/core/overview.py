@@ -53,14 +53,17 @@ def overview(ledger: Ledger, redis: Redis, *, clock: Callable[[], datetime] = _u
         stats=stats,
         queues=queue.depths(redis),
         workers=workers,
-        delivery=_delivery(stats.pause, workers),
+        delivery=_delivery(stats, workers),
     )
 
 
-def _delivery(pause: Pause | None, workers: int) -> Delivery:
+def _delivery(stats: Stats, workers: int) -> Delivery:
     problems = []
-    if pause is not None:
-        problems.append(_paused(pause))
+    if stats.pause is not None:
+        problems.append(_paused(stats.pause))
+    else:
+        # While everything is paused, that one location would be too says nothing more.
+        problems += [_closed(location, pause) for location, pause in sorted(stats.closed.items())]
     if not workers:
         problems.append(
             "No worker is running: what comes in is kept, but nothing is delivered. "
@@ -78,4 +81,14 @@ def _paused(pause: Pause) -> str:
     return (
         f"Delivery is paused since {pause.since:%H:%M} UTC. {what}{said} "
         f"Nothing is lost: the next try is at {pause.until:%H:%M:%S} UTC, by itself."
+    )
+
+
+def _closed(location: str, pause: Pause) -> str:
+    said = f" It said: {pause.why.rstrip('.')}." if pause.why else ""
+    return (
+        f"Delivery to location {location} is paused since {pause.since:%H:%M} UTC, other locations are not "
+        f"affected. Spacebring refuses our credentials there (403).{said} Give the account that the bridge "
+        "uses the Support permission for this location. Nothing is lost: the next try is at "
+        f"{pause.until:%H:%M:%S} UTC, by itself."
     )

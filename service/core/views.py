@@ -29,6 +29,7 @@ def event_data(event: Event, attempts: Sequence[Attempt]) -> dict[str, Any]:
         "subject": event.subject,
         "draft": draft,
         "ticket": ticket,
+        "extra_tickets": [vars(extra) for extra in event.extra_tickets],
         "attempts": [{**vars(attempt), "error": attempt.error or None} for attempt in attempts],
         "code": event.code or None,
         "reason": event.reason or None,

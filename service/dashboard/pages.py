@@ -40,6 +40,7 @@ def overview() -> ResponseReturnValue:
     return render_template(
         "overview.html",
         view=look(web.ledger, web.redis),
+        alarms=web.ledger.alarms()[:_URGENT],
         urgent=web.ledger.events(states=[State.DEAD], limit=_URGENT).events,
         recent=web.ledger.events(limit=_RECENT).events,
         refresh=0 if request.args.get("refresh") == "off" else REFRESH_SECONDS,

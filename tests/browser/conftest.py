@@ -46,8 +46,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def acts(ledger: Ledger) -> Acts:
-    return Acts(ledger)
+def acts(ledger: Ledger, redis: Redis) -> Acts:
+    return Acts(ledger, redis)
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ LOOKED_IN_VAIN = Outcome(State.DEAD, code="unknown", reason="a ticket may exist:
 REFUSED = Outcome(State.DEAD, code="refused", reason="422: no such location")
 IGNORED = Outcome(State.IGNORED, code="ignored", reason="auto-reply")
 BACK = Outcome(State.QUEUED, reason="its worker stops")
+FORBIDDEN = Outcome(
+    State.RETRYING, code="credentials", reason="403", delay=30, failing=Failing("credentials", 1, 30, "l")
+)
 HOUR = 3600.0
 DAY = 24 * HOUR
 CAP = 100

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.core.ledger import Failing, Outcome, State
 from service.core.store import PREFIX
-from tests.ledger.steps import DRAFT, HOUR, UNKNOWN, retry
+from tests.ledger.steps import DRAFT, FORBIDDEN, HOUR, UNKNOWN, retry
 
 if TYPE_CHECKING:
     from tests.ledger.steps import Steps
-
-FORBIDDEN = Outcome(State.RETRYING, "403", "credentials", failing=Failing("credentials", 1, 30, "l"))
 
 
 def set_back(steps: Steps, seconds: float) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.core.errors import StaleToken
+from service.core.ledger import Closed
 from service.core.ledger.model import clean
 from service.core.source import Key
 from service.core.store import PREFIX
-from tests.ledger.steps import BACK, DONE, DRAFT
+from tests.ledger.steps import BACK, DONE, DRAFT, FORBIDDEN
 
 if TYPE_CHECKING:
     from tests.ledger.steps import Steps
@@ -146,3 +147,49 @@ def test_a_key_known_late_that_another_event_has_names_that_event(steps: Steps) 
     assert steps.ledger.know(claim, [Key("new"), Key("late")]) == other
     # None of them was taken on the way.
     assert steps.ttl("new") == 0
+
+
+def test_one_event_at_a_time_tries_for_a_closed_location(any_steps: Steps) -> None:
+    first = any_steps.record(FORBIDDEN)
+    second, third = any_steps.accept(), any_steps.accept()
+    any_steps.redis.delete(f"{PREFIX}pause")
+
+    waits = any_steps.ledger.begin(any_steps.claim(second), DRAFT, {})
+    any_steps.ledger.operate(first, "discard", "ada")
+    takes_its_place = any_steps.ledger.begin(any_steps.claim(third), DRAFT, {})
+
+    assert waits == Closed(None, "403")
+    assert isinstance(takes_its_place, Closed)
+    assert takes_its_place.wait == pytest.approx(30, abs=2)
+
+
+def test_when_its_time_has_come_the_closed_location_is_tried(any_steps: Steps) -> None:
+    any_steps.record(FORBIDDEN)
+    any_steps.redis.delete(f"{PREFIX}pause")
+    any_steps.pass_time(30)
+
+    number = any_steps.ledger.begin(any_steps.claim(any_steps.accept()), DRAFT, {})
+    again = any_steps.ledger.begin(any_steps.claim(any_steps.accept()), DRAFT, {})
+
+    assert number == 1
+    assert isinstance(again, Closed)
+
+
+def test_what_a_probe_of_a_paused_location_finds_out_pauses_no_other(any_steps: Steps) -> None:
+    event = any_steps.record(FORBIDDEN)
+    any_steps.redis.delete(f"{PREFIX}pause")
+    any_steps.pass_time(30)
+
+    any_steps.record(FORBIDDEN, event)
+
+    assert any_steps.ledger.pause() is None
+    assert list(any_steps.ledger.closed()) == ["l"]
+
+
+def test_in_a_pause_for_one_location_the_probe_is_an_event_elsewhere(any_steps: Steps) -> None:
+    refused = any_steps.record(FORBIDDEN)
+    elsewhere = any_steps.accept()
+    any_steps.pass_time(40)
+
+    assert any_steps.take(10) == [elsewhere]
+    assert refused in any_steps.index("due:backlog")

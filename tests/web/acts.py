@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from service.core.ledger import Attempt, Failing, Outcome, State
+from service.core.ledger import Attempt, ExtraTicket, Failing, Outcome, State
 from service.core.ledger.model import moment
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from redis import Redis
 
     from service.core.ledger import Claim, Ledger
 
@@ -34,6 +36,7 @@ class Acts:
     """The ledger, with what a worker does to it."""
 
     ledger: Ledger
+    redis: Redis
 
     def accept(self, body: bytes = b'{"text": "hello"}', *, channel: str = "web", **given: str) -> str:
         """Take a request in; gives the event's id."""
@@ -101,4 +104,25 @@ class Acts:
         event = self.accept()
         failing = Failing("credentials" if kind == "credentials" else "outage", threshold=1, probe=30)
         self.ledger.record(self.claim(), Outcome(State.RETRYING, reason=why, delay=60, failing=failing))
+        return event
+
+    def closed(self, why: str = "no Support permission") -> str:
+        """Let one location refuse our credentials, another not; gives the event that found it out."""
+        event = self.accept()
+        failing = Failing("credentials", threshold=1, probe=30, location=LOCATION)
+        self.ledger.record(self.begin(), Outcome(State.RETRYING, reason=why, delay=1000, failing=failing))
+        elsewhere = self.accept()
+        fields: Mapping[str, str | int] = {"ticket_id": "e", "ticket_number": 1, "location": "elsewhere"}
+        self.redis.hset("bridge:pause", "until", 0)
+        (handed,) = self.ledger.take(1, cap=100)
+        claim = self.ledger.claim(handed.event, "w1")
+        assert claim is not None
+        assert claim.event.id == elsewhere
+        self.ledger.record(claim, Outcome(State.DELIVERED, fields=fields, answered=True))
+        return event
+
+    def doubled(self, *, closed: bool = True) -> str:
+        """Give an event of which a second ticket was found."""
+        event = self.delivered(number=7)
+        self.ledger.doubled(event, [ExtraTicket("ticket-8", 8, closed)], "beside its ticket #7 there is #8")
         return event

@@ -62,8 +62,8 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def acts(ledger: Ledger) -> Acts:
-    return Acts(ledger)
+def acts(ledger: Ledger, redis: Redis) -> Acts:
+    return Acts(ledger, redis)
 
 
 @pytest.fixture

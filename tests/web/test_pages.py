@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.core.ledger import State
+from tests.web.acts import LOCATION
 from tests.web.conftest import CONFIG, Browser
 
 if TYPE_CHECKING:
@@ -405,3 +406,35 @@ def test_every_channel_of_the_configuration_can_be_chosen(operator: Browser) -> 
     page = operator.get("/events").text
 
     assert all(f"<option >{channel.name}</option>" in page for channel in CONFIG.channels)
+
+
+def test_a_location_that_is_paused_is_named_and_what_to_do(operator: Browser, acts: Acts) -> None:
+    acts.closed("no Support permission")
+
+    page = text(operator, "/")
+
+    assert f"Delivery to location {LOCATION} is paused" in page
+    assert "It said: no Support permission." in page
+    assert "Give the account that the bridge uses the Support permission" in page
+
+
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [(True, "#8 was closed by the bridge."), (False, "#8 is open, for its text differs: please look at it.")],
+    ids=["closed", "open"],
+)
+def test_a_second_ticket_is_alarmed(operator: Browser, acts: Acts, *, closed: bool, said: str) -> None:
+    event = acts.doubled(closed=closed)
+
+    overview, page = text(operator, "/"), text(operator, f"/events/{event}")
+
+    assert "Second tickets These events made more than one ticket" in overview
+    assert said in overview
+    assert "Second ticket #8 ticket-8" in page
+    assert "beside its ticket #7 there is #8" in page
+
+
+def test_events_that_are_looked_for_are_counted(operator: Browser, acts: Acts, ledger: Ledger) -> None:
+    ledger.operate(acts.unknown(), "replay", "test")
+
+    assert "1 being looked for in Spacebring" in text(operator, "/")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
 
+    from service.core.ledger import Ledger
     from tests.web.acts import Acts
 
 
@@ -151,3 +152,15 @@ def test_metrics_are_503_where_redis_is_away(make: Callable[..., Flask], away: R
 
     assert answer.status_code == 503
     assert "Redis" in answer.text
+
+
+def test_metrics_count_what_needs_an_alarm(client: FlaskClient, acts: Acts, ledger: Ledger) -> None:
+    acts.closed()
+    acts.doubled()
+    ledger.operate(acts.unknown(), "replay", "test")
+
+    figures = read(client)
+
+    assert figures["bridge_closed_locations", ()] == 1
+    assert figures["bridge_second_tickets", ()] == 1
+    assert figures["bridge_uncertain", ()] == 1
