@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from service.core.ledger import Ledger, Pause, Stats
 
 
+_PERMISSION = "give the account that the bridge uses the Support permission for it."
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Whether delivery works; `why` says what is wrong and what to do, and is empty where it works."""
@@ -73,7 +76,12 @@ def _delivery(stats: Stats, workers: int) -> Delivery:
 
 
 def _paused(pause: Pause) -> str:
-    if pause.kind == "credentials":
+    if pause.location:
+        what = (
+            f"Spacebring refuses our credentials for location {pause.location} (403): {_PERMISSION} If another "
+            "location takes a ticket, only this one stays paused."
+        )
+    elif pause.kind == "credentials":
         what = "Spacebring refuses our credentials. Check SPACEBRING_TOKEN (or client id and secret)."
     else:
         what = "Spacebring does not take tickets: it is down or cannot be reached."
@@ -88,7 +96,6 @@ def _closed(location: str, pause: Pause) -> str:
     said = f" It said: {pause.why.rstrip('.')}." if pause.why else ""
     return (
         f"Delivery to location {location} is paused since {pause.since:%H:%M} UTC, other locations are not "
-        f"affected. Spacebring refuses our credentials there (403).{said} Give the account that the bridge "
-        "uses the Support permission for this location. Nothing is lost: the next try is at "
-        f"{pause.until:%H:%M:%S} UTC, by itself."
+        f"affected. Spacebring refuses our credentials there (403): {_PERMISSION}{said} "
+        f"Nothing is lost: the next try is at {pause.until:%H:%M:%S} UTC, by itself."
     )

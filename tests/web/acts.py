@@ -106,11 +106,16 @@ class Acts:
         self.ledger.record(self.claim(), Outcome(State.RETRYING, reason=why, delay=60, failing=failing))
         return event
 
-    def closed(self, why: str = "no Support permission") -> str:
-        """Let one location refuse our credentials, another not; gives the event that found it out."""
+    def forbidden(self, why: str = "no Support permission") -> str:
+        """Let a location refuse our credentials; gives the event that found it out."""
         event = self.accept()
         failing = Failing("credentials", threshold=1, probe=30, location=LOCATION)
         self.ledger.record(self.begin(), Outcome(State.RETRYING, reason=why, delay=1000, failing=failing))
+        return event
+
+    def closed(self, why: str = "no Support permission") -> str:
+        """Let one location refuse our credentials, another not; gives the event that found it out."""
+        event = self.forbidden(why)
         elsewhere = self.accept()
         fields: Mapping[str, str | int] = {"ticket_id": "e", "ticket_number": 1, "location": "elsewhere"}
         self.redis.hset("bridge:pause", "until", 0)

@@ -415,7 +415,18 @@ def test_a_location_that_is_paused_is_named_and_what_to_do(operator: Browser, ac
 
     assert f"Delivery to location {LOCATION} is paused" in page
     assert "It said: no Support permission." in page
-    assert "Give the account that the bridge uses the Support permission" in page
+    assert "give the account that the bridge uses the Support permission for it." in page
+
+
+def test_a_location_that_is_refused_pauses_all_until_another_takes_a_ticket(
+    operator: Browser, acts: Acts
+) -> None:
+    acts.forbidden()
+
+    page = text(operator, "/")
+
+    assert f"Spacebring refuses our credentials for location {LOCATION} (403)" in page
+    assert "only this one stays paused" in page
 
 
 @pytest.mark.parametrize(

@@ -282,12 +282,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pause:
-    """Why delivery stands still, as a whole or to one location: `kind` is `credentials` or `outage`."""
+    """Why delivery stands still, as a whole or to one location: `kind` is `credentials` or `outage`.
+
+    `location` is where it was refused, if it may be that location alone.
+    """
 
     kind: str
     why: str
     since: datetime
     until: datetime
+    location: str = ""
 
 
 @dataclass(frozen=True)

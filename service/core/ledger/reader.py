@@ -119,7 +119,13 @@ class Reader:
         }
         if not fields:
             return None
-        return Pause(fields["kind"], fields["why"], moment(fields["since"]), moment(fields["until"]))
+        return Pause(
+            fields["kind"],
+            fields["why"],
+            moment(fields["since"]),
+            moment(fields["until"]),
+            fields.get("location", ""),
+        )
 
     def closed(self) -> Mapping[str, Pause]:
         """Give the locations whose delivery is paused, by uuid, and why."""
@@ -128,7 +134,7 @@ class Reader:
             for place, gate in self._redis.hgetall(f"{self._prefix}closed").items()
         }
         return {
-            place: Pause("credentials", gate["why"], moment(gate["since"]), moment(gate["until"]))
+            place: Pause("credentials", gate["why"], moment(gate["since"]), moment(gate["until"]), place)
             for place, gate in gates.items()
         }
 
