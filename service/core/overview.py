@@ -78,8 +78,8 @@ def _delivery(stats: Stats, workers: int) -> Delivery:
 def _paused(pause: Pause) -> str:
     if pause.location:
         what = (
-            f"Spacebring refuses our credentials for location {pause.location} (403): {_PERMISSION} If another "
-            "location takes a ticket, only this one stays paused."
+            f"Spacebring refuses our credentials for location {pause.location} (403): {_PERMISSION} "
+            "If another location takes a ticket, only this one stays paused."
         )
     elif pause.kind == "credentials":
         what = "Spacebring refuses our credentials. Check SPACEBRING_TOKEN (or client id and secret)."
