@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from cli.main import main
 
@@ -55,8 +57,21 @@ def test_every_dependency_is_pinned_with_hashes_and_without_an_index(name: str, 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = project["dependencies"] + (project["optional-dependencies"]["dev"] if extra else [])
     text = (ROOT / name).read_text("utf-8")
-    pinned = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+    pinned = dict(re.findall(r"^([a-z0-9-]+)(?:\[\S+\])?==(\S+)", text, re.MULTILINE))
 
     assert {re.split(r"[<>=;]", one)[0] for one in wanted} <= pinned.keys()
     assert text.count("--hash=sha256:") >= len(pinned)
     assert not re.search(r"^--|://", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_extra_that_a_dependency_asks_for_is_pinned_with_it(name: str) -> None:
+    # Without it, an older pip takes the newest version for `package[extra]`, which has no hash here.
+    pinned = [Requirement(line.rstrip("\\ ")) for line in lines(name) if re.match(r"[a-z]", line)]
+    extras = {one.name: one.extras for one in pinned}
+    asked = [Requirement(text) for one in pinned for text in metadata.requires(one.name) or ()]
+
+    wanted = [one for one in asked if one.extras and (not one.marker or one.marker.evaluate({"extra": ""}))]
+
+    assert wanted
+    assert [one for one in wanted if not one.extras <= extras[one.name]] == []
