@@ -85,7 +85,7 @@ def preview(channel: str, file: BinaryIO, *, as_json: bool) -> None:
                 marker="sb-preview000",
                 source_label=door.source.label,
                 text_limit=config.spacebring.text_limit,
-                find_requester=lambda _location, _email: None,
+                find_requester=None,
             )
             keys = [key.value for key in part.keys]
             previews.append(Preview(as_payload(mapped.draft), dict(mapped.why), keys, event.ignore))

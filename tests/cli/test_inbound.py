@@ -71,6 +71,17 @@ def test_preview_shows_the_ticket_and_why(bridge: Callable[..., Result], tmp_pat
     assert result.output.endswith("Ref: sb-preview000\n")
 
 
+def test_preview_looks_nobody_up_and_says_that_delivery_will(
+    bridge: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = bridge("preview", "website", captured(tmp_path, FORM))
+
+    assert "why requester     channel default: not known yet, the sender's address is looked up at delivery" in (
+        result.output
+    )
+    assert "not known to Spacebring" not in result.output
+
+
 def test_preview_gives_json(bridge: Callable[..., Result], tmp_path: Path) -> None:
     (shown,) = printed(bridge("preview", "website", captured(tmp_path, FORM), "--json"))["previews"]
 

@@ -44,11 +44,12 @@ def map_event(
     marker: str,
     source_label: str,
     text_limit: int,
-    find_requester: FindRequester,
+    find_requester: FindRequester | None,
     refused_requester: bool = False,
 ) -> Mapped:
     """Make the draft; `refused_requester` leaves out a requester that Spacebring would not take.
 
+    Without `find_requester`, as in a preview, nobody is looked up, and the draft has no requester yet.
     Raises UnmappableError where no valid ticket can be made of it. What `find_requester` raises goes
     through: it is no fault of the event.
     """
@@ -81,7 +82,7 @@ def map_event(
 
 
 def _requester(
-    event: InboundEvent, location: str, wanted: str, find: FindRequester, *, refused: bool
+    event: InboundEvent, location: str, wanted: str, find: FindRequester | None, *, refused: bool
 ) -> _Requester:
     """Find who asks. Whoever is not taken is named in the text: the ticket shows the token's user instead."""
     email = event.sender.email.strip().lower()
@@ -94,6 +95,8 @@ def _requester(
         return _Requester(
             None, "none, Spacebring refused the requester", f"Requester refused by Spacebring: {who}"
         )
+    if wanted == "lookup" and find is None:
+        return _Requester(None, "not known yet, the sender's address is looked up at delivery")
     if wanted == "lookup":
         return _looked_up(email, find(location, email) if is_address(email) else None)
     return _Requester(wanted, "set by uuid")
