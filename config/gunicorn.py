@@ -50,5 +50,8 @@ limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
 
+# gunicorn would believe X-Forwarded-Proto of any caller on this machine: BRIDGE_TRUSTED_PROXIES decides.
+forwarded_allow_ips = ""
+
 # It would write a socket into a home directory, which a container may not have.
 control_socket_disable = True

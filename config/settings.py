@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LOG_FORMATS = ("auto", "json", "console")
 MAX_PORT = 65_535
+MAX_PROXIES = 9
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Settings:
     client_secret: Secret | None = None
     sandbox_port: int = 8001
     log_format: Literal["auto", "json", "console"] = "auto"
+    sentry_dsn: Secret | None = None
+    trusted_proxies: int = 0
 
     @property
     def has_credentials(self) -> bool:
@@ -73,6 +76,26 @@ def _log_format(text: str) -> str:
     if text not in LOG_FORMATS:
         raise values.InvalidValueError(f"{text!r} is no log format; give one of {', '.join(LOG_FORMATS)}")
     return text
+
+
+def _proxies(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) == 1):
+        raise values.InvalidValueError(
+            f"{text!r} is no number of proxies; give a whole number from 0 to {MAX_PROXIES}"
+        )
+    return int(text)
+
+
+def _dsn(text: str) -> Secret:
+    from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - slow to import, and seldom needed
+
+    try:
+        Dsn(text.strip())
+    except BadDsn as error:
+        raise values.InvalidValueError(
+            "is not a Sentry DSN; copy it from the project's settings, Client Keys (DSN)"
+        ) from error
+    return Secret(text.strip())
 
 
 def _secret(text: str) -> Secret:
@@ -141,6 +164,22 @@ VARIABLES = (
         "`json`, `console`, or `auto`: console on a terminal, else JSON.",
         "auto",
         read=_log_format,
+    ),
+    Variable(
+        "SENTRY_DSN",
+        "sentry_dsn",
+        "Sentry project that crashes are reported to: the error's type and where in the code, "
+        "nothing of what a sender wrote.",
+        secret=True,
+        read=_dsn,
+    ),
+    Variable(
+        "BRIDGE_TRUSTED_PROXIES",
+        "trusted_proxies",
+        "Proxies in front of the web side whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; "
+        "on Heroku `1`.",
+        "0",
+        read=_proxies,
     ),
 )
 

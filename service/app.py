@@ -7,10 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
+from sentry_sdk.integrations.flask import FlaskIntegration
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.channels import load_config
 from config.logging import get_logger
+from config.sentry import report_errors
 from config.settings import load_settings
 from service import api, dashboard, health, hooks, metrics
 from service.core.errors import ConfigError, TooLarge
@@ -44,12 +47,17 @@ def create_app(
     """
     settings = settings or load_settings(os.environ)
     config = config or load_config(settings.config, environ=os.environ)
+    report_errors(settings.sentry_dsn, FlaskIntegration())
     doors = open_doors(config, clock=clock)
     if redis is None:
         if settings.redis_url is None:
             raise ConfigError(["REDIS_URL is not set: give the URL of a Redis or Valkey server"])
         redis = connect(settings.redis_url)
     app = Flask(__name__, static_folder=None)
+    if settings.trusted_proxies:
+        # Who asked is counted from the outermost proxy of ours; how, is what the nearest one says. Not the
+        # host: proxies such as Heroku's keep it in Host, and hand on whatever X-Forwarded-Host a caller sent.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=0)  # type: ignore[method-assign]
     app.extensions[EXTENSION] = Web(settings, config, open_ledger(redis, config), redis, doors)
     app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rq import Queue
+from sentry_sdk.integrations.rq import RqIntegration
 
 from config.logging import get_logger
+from config.sentry import report_errors
 from service.core.errors import ConfigError
 from service.core.ledger import Timings
 from service.core.mapping.requesters import RequesterCache
@@ -90,6 +92,7 @@ def options(config: Config) -> Options:
 
 def run_dispatcher(settings: Settings, config: Config) -> None:
     """Dispatch until SIGTERM."""
+    report_errors(settings.sentry_dsn)
     redis = connect(store_url(settings))
     stopped: list[int] = []
 
@@ -104,6 +107,7 @@ def run_dispatcher(settings: Settings, config: Config) -> None:
 
 def run_worker(settings: Settings, config: Config) -> None:
     """Work jobs until SIGTERM."""
+    report_errors(settings.sentry_dsn, RqIntegration())
     redis = connect(store_url(settings))
     name = f"{socket.gethostname()}-{os.getpid()}"
     worker = DeliveryWorker(

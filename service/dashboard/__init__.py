@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, request
+from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException
@@ -31,11 +32,20 @@ _HEADERS = {
 _STYLES_SECONDS = 3600
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own, whose cookie goes over https only wherever the log-in did."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Say whether the cookie is for https only: by BRIDGE_PUBLIC_URL, else by the request's scheme."""
+        return super().get_cookie_secure(app) or request.is_secure
+
+
 def register(app: Flask) -> None:
     """Add the pages to the app; needs `app.extensions["bridge"]` already."""
     settings = app.extensions["bridge"].settings
     if settings.secret_key is not None:
         app.secret_key = settings.secret_key.bytes
+    app.session_interface = _Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="bridge_session",
         SESSION_COOKIE_HTTPONLY=True,

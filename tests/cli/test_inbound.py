@@ -76,8 +76,9 @@ def test_preview_looks_nobody_up_and_says_that_delivery_will(
 ) -> None:
     result = bridge("preview", "website", captured(tmp_path, FORM))
 
-    assert "why requester     channel default: not known yet, the sender's address is looked up at delivery" in (
-        result.output
+    assert (
+        "why requester     channel default: not known yet, the sender's address is looked up at delivery"
+        in (result.output)
     )
     assert "not known to Spacebring" not in result.output
 

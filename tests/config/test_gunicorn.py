@@ -71,6 +71,7 @@ def test_every_setting_is_one_that_gunicorn_knows_and_takes() -> None:
         "accesslog",
         "bind",
         "control_socket_disable",
+        "forwarded_allow_ips",
         "graceful_timeout",
         "keepalive",
         "limit_request_field_size",
@@ -116,3 +117,4 @@ def test_gunicorn_itself_starts_with_these_settings(tmp_path: Path) -> None:
     assert found["bind"] == "['0.0.0.0:8124']"
     assert found["worker_class"] == "gthread"
     assert found["control_socket_disable"] == "True"
+    assert found["forwarded_allow_ips"] == "[]"

@@ -47,6 +47,8 @@ def test_every_variable_reaches_its_field() -> None:
             "SPACEBRING_CLIENT_SECRET": "shh",
             "SANDBOX_PORT": "9001",
             "LOG_FORMAT": "json",
+            "SENTRY_DSN": "https://key@sentry.example/1 ",
+            "BRIDGE_TRUSTED_PROXIES": "2",
         }
     )
 
@@ -66,6 +68,8 @@ def test_every_variable_reaches_its_field() -> None:
         client_secret=Secret("shh"),
         sandbox_port=9001,
         log_format="json",
+        sentry_dsn=Secret("https://key@sentry.example/1"),
+        trusted_proxies=2,
     )
     for hidden in ("pw", "other.toml", "shh"):
         assert hidden not in repr(settings)
@@ -133,6 +137,10 @@ def test_an_impossible_file_name_is_a_problem() -> None:
         ("PORT", "65536", "from 1 to 65535"),
         ("PORT", "9" * 5000, "from 1 to 65535"),
         ("PORT", "²", "is not a port"),
+        ("SENTRY_DSN", "https://sentry.example/1", "is not a Sentry DSN"),
+        ("BRIDGE_TRUSTED_PROXIES", "-1", "is no number of proxies"),
+        ("BRIDGE_TRUSTED_PROXIES", "²", "is no number of proxies"),
+        ("BRIDGE_TRUSTED_PROXIES", "10", "from 0 to 9"),
         ("SANDBOX_PORT", "-1", "is not a port"),
         ("LOG_FORMAT", "xml", "give one of auto, json, console"),
         ("REDIS_URL", "http://u:hunter2@host", "redis://"),

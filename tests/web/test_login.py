@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from flask import request
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -256,3 +257,54 @@ def test_hooks_and_api_need_no_token_of_a_page(client: FlaskClient, acts: Acts) 
     replayed = client.post(f"/api/events/{acts.ledger.events().events[0].id}/discard", headers=BEARER)
 
     assert (taken.status_code, replayed.status_code) == (200, 200)
+
+
+def forwarded(address: str, scheme: str = "http") -> dict[str, str]:
+    return {"X-Forwarded-For": address, "X-Forwarded-Proto": scheme, "X-Forwarded-Host": "evil.example"}
+
+
+def test_behind_a_proxy_that_is_trusted_each_address_has_tries_of_its_own(
+    make: Callable[..., Flask],
+) -> None:
+    app = make(replace(SETTINGS, trusted_proxies=1))
+    first, other = Browser(app.test_client()), Browser(app.test_client())
+    first.client.environ_base.update(HTTP_X_FORWARDED_FOR="192.0.2.66, 198.51.100.1")
+    other.client.environ_base.update(HTTP_X_FORWARDED_FOR="192.0.2.66, 198.51.100.2")
+
+    refused = [first.login("wrong").status_code for _ in range(MAX_TRIES + 1)]
+
+    assert refused == [401] * MAX_TRIES + [429]
+    assert other.login().status_code == 302
+
+
+def test_a_proxy_that_is_not_trusted_is_not_believed(make: Callable[..., Flask]) -> None:
+    visitor = Browser(make().test_client())
+
+    refused = []
+    for number in range(MAX_TRIES + 1):
+        visitor.client.environ_base.update(HTTP_X_FORWARDED_FOR=f"198.51.100.{number}")
+        refused.append(visitor.login("wrong").status_code)
+
+    assert refused[-1] == 429
+
+
+@pytest.mark.parametrize(
+    ("proxies", "scheme", "secure"), [(1, "https", True), (1, "http", False), (0, "https", False)]
+)
+def test_the_cookie_is_secure_where_a_trusted_proxy_speaks_https(
+    make: Callable[..., Flask], *, proxies: int, scheme: str, secure: bool
+) -> None:
+    client = make(replace(SETTINGS, trusted_proxies=proxies)).test_client()
+
+    answer = client.get("/login", headers=forwarded("198.51.100.1", scheme))
+
+    assert ("Secure" in answer.headers["Set-Cookie"]) is secure
+
+
+def test_a_forwarded_host_is_never_believed(make: Callable[..., Flask]) -> None:
+    app = make(replace(SETTINGS, trusted_proxies=1))
+    app.add_url_rule("/where", view_func=lambda: request.host_url)
+
+    answer = app.test_client().get("/where", headers=forwarded("198.51.100.1", "https"))
+
+    assert answer.text == "https://localhost/"

@@ -95,9 +95,9 @@ def _requester(
         return _Requester(
             None, "none, Spacebring refused the requester", f"Requester refused by Spacebring: {who}"
         )
-    if wanted == "lookup" and find is None:
-        return _Requester(None, "not known yet, the sender's address is looked up at delivery")
     if wanted == "lookup":
+        if find is None:
+            return _Requester(None, "not known yet, the sender's address is looked up at delivery")
         return _looked_up(email, find(location, email) if is_address(email) else None)
     return _Requester(wanted, "set by uuid")
 
