@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import click
 from redis.exceptions import RedisError
 
-from cli.context import REFUSED, settings, show_json
-from config.channels import load_config
+from cli.context import REFUSED, settings, show_json, why
+from config.channels import Config, load_config
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect, inspect, writable
 from service.core.wiring import open_doors
 from workers.main import NO_CREDENTIALS, NO_STORE, auth
 from workers.spacebring.client import SpacebringClient
-from workers.spacebring.errors import SpacebringError
+from workers.spacebring.errors import CredentialsError, SpacebringError
 
 if TYPE_CHECKING:
-    from config.channels import Config
+    from collections.abc import Mapping
+
     from config.settings import Settings
+
+_FORBIDDEN = 403
 
 
 @click.command()
@@ -34,7 +38,8 @@ def check(*, as_json: bool) -> None:
             click.echo(f"problem: {problem}")
         for note in notes:
             click.echo(f"note: {note}")
-        click.echo(f"{len(problems)} problems" if problems else "all is well")
+        count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+        click.echo(count if problems else "all is well")
     if problems:
         raise SystemExit(REFUSED)
 
@@ -70,7 +75,7 @@ def _store(found: Settings) -> list[str]:
             report = inspect(redis)
             refused = writable(redis)
         except RedisError as error:
-            return [f"Redis cannot be reached: {type(error).__name__}; is REDIS_URL right, is the server up?"]
+            return [f"Redis cannot be reached: {why(error)}; is REDIS_URL right, is the server up?"]
         except BridgeError as error:
             return [str(error)]
     return [*report.problems, *([refused] if refused else [])]
@@ -79,16 +84,63 @@ def _store(found: Settings) -> list[str]:
 def _spacebring(found: Settings, config: Config | None) -> list[str]:
     if not found.has_credentials:
         return [NO_CREDENTIALS]
-    client = SpacebringClient(found.spacebring_url, auth(found))
+    config = config or Config()
+    used = _locations(config)
+    pause = 1 / config.spacebring.rate
+    # One call after the other, at the pace that Spacebring allows.
+    client = SpacebringClient(found.spacebring_url, auth(found), before_request=lambda: time.sleep(pause))
     try:
-        known = {location.id for location in client.locations()}
+        return [*_unknown(client, used), *_unlisted(client, used)]
     except SpacebringError as error:
-        return [f"Spacebring refuses or cannot be reached ({error.status or 'no answer'}): {error}"]
+        return [_failed(error, found)]
     finally:
         client.close()
-    wanted = dict(config.locations) if config else {}
-    return [
-        f"locations.{name}: Spacebring knows no location {ref}"
-        for name, ref in wanted.items()
-        if ref not in known
-    ]
+
+
+def _locations(config: Config) -> Mapping[str, str]:
+    """Give every location that a ticket may go to, by uuid, with the key that names it."""
+    used = {config.spacebring.location: "spacebring.location"}
+    for channel in config.channels:
+        used.setdefault(channel.location, f"location of channel {channel.name}")
+        for rule in channel.rules:
+            used.setdefault(rule.location, f"location in a rule of channel {channel.name}")
+    named = {ref: f"locations.{name}" for name, ref in config.locations.items()}
+    return {ref: key for ref, key in (used | named).items() if ref is not None}
+
+
+def _unknown(client: SpacebringClient, used: Mapping[str, str]) -> list[str]:
+    try:
+        known = {location.id.lower() for location in client.locations()}
+    except SpacebringError as error:
+        # Not needed for filing tickets: what is needed is tried all the same.
+        if error.status == _FORBIDDEN:
+            return [f"Spacebring does not let us list the locations, so that none can be checked: {error}"]
+        raise
+    return [f"{key}: Spacebring knows no location {ref}" for ref, key in used.items() if ref not in known]
+
+
+def _unlisted(client: SpacebringClient, used: Mapping[str, str]) -> list[str]:
+    """Try to read the tickets of each location: this is how the bridge looks whether one was made already."""
+    problems = []
+    for ref, key in used.items():
+        try:
+            client.list_tickets(ref, limit=1)
+        except SpacebringError as error:
+            problems.append(
+                f"{key}: Spacebring does not list this location's tickets ({error.status or 'no answer'}): "
+                f"{error}; without the list, a ticket that may or may not have been made (after a time-out, "
+                "say) can never be looked for: let the credentials read its support tickets"
+            )
+    return problems
+
+
+def _failed(error: SpacebringError, found: Settings) -> str:
+    if isinstance(error, CredentialsError):
+        return (
+            f"Spacebring refuses our credentials ({error.status}): {error}; mend SPACEBRING_TOKEN and "
+            "SPACEBRING_NETWORK_ID, or SPACEBRING_CLIENT_ID and SPACEBRING_CLIENT_SECRET"
+        )
+    return (
+        f"Spacebring cannot be asked ({error.status or 'no answer'}): {error}; is SPACEBRING_URL "
+        f"({found.spacebring_url}) right, and is Spacebring up?"
+    )

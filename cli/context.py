@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from cli.store import socket_url
 from config.channels import load_config
+from config.logging import scrub
 from config.settings import load_settings
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect
@@ -72,8 +73,13 @@ def plain_errors() -> Iterator[None]:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(REFUSED) from error
     except RedisError as error:
-        click.echo(f"error: Redis cannot be reached or refuses: {type(error).__name__}", err=True)
+        click.echo(f"error: Redis cannot be reached or refuses: {why(error)}", err=True)
         raise SystemExit(AWAY) from error
+
+
+def why(error: RedisError) -> str:
+    """Give what the client says of a failure, without a password that it may quote."""
+    return scrub(f"{type(error).__name__}: {error}")
 
 
 def show_json(data: Any) -> None:  # noqa: ANN401 - whatever a command lists

@@ -102,6 +102,10 @@ def _secret(text: str) -> Secret:
     return Secret(values.secret_text(text))
 
 
+def _credential(text: str) -> Secret:
+    return Secret(values.credential(text))
+
+
 VARIABLES = (
     Variable(
         "REDIS_URL",
@@ -143,19 +147,19 @@ VARIABLES = (
     Variable(
         "SPACEBRING_NETWORK_ID", "network_id", "Your network's uuid; a token needs it.", read=values.uuid
     ),
-    Variable("SPACEBRING_TOKEN", "token", "Bearer token for Spacebring.", secret=True, read=_secret),
+    Variable("SPACEBRING_TOKEN", "token", "Bearer token for Spacebring.", secret=True, read=_credential),
     Variable(
         "SPACEBRING_CLIENT_ID",
         "client_id",
         "Client id for Spacebring, instead of a token.",
-        read=values.secret_text,
+        read=values.credential,
     ),
     Variable(
         "SPACEBRING_CLIENT_SECRET",
         "client_secret",
         "Client secret that belongs to the client id.",
         secret=True,
-        read=_secret,
+        read=_credential,
     ),
     Variable("SANDBOX_PORT", "sandbox_port", "Port of the sandbox Spacebring.", "8001", read=_port),
     Variable(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LABEL = 64
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -45,7 +46,10 @@ def web_url(value: str) -> str:
 def api_url(value: str) -> str:
     """Give the URL that secrets may be sent to: https, or http to this machine; no trailing slash."""
     parts = _split(value, ("http", "https"))
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    host = parts.hostname or ""
+    if not value.isascii() or not all(0 < len(label) < _LABEL for label in host.removesuffix(".").split(".")):
+        raise InvalidValueError("is not a URL; write it whole, such as https://api.spacebring.com")
+    if parts.scheme == "http" and not _is_loopback(host):
         raise InvalidValueError(
             "would send secrets unencrypted; use https (http only to 127.0.0.1 or localhost)"
         )
@@ -79,6 +83,15 @@ def secret_text(value: str) -> str:
     """Give a text that can stand in a header: no line break or other control character."""
     if _CONTROL.search(value):
         raise InvalidValueError("holds a line break or another control character; give the bare value")
+    return value
+
+
+def credential(value: str) -> str:
+    """Give a text that Spacebring's kind of credentials can be: printable ASCII, no space at its ends."""
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise InvalidValueError(
+            "has a space at an end, a line break, or a character that no header may carry; copy it again"
+        )
     return value
 
 

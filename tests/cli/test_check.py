@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from sandbox.app import create_app
 from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
@@ -82,7 +84,10 @@ def test_a_location_that_spacebring_does_not_know_is_a_problem(
     other = "11111111-1111-4111-8111-111111111111"
     spacebring.setenv("BRIDGE_CONFIG", CONFIG.replace(LOCATION, other))
 
-    assert f"knows no location {other}" in bridge("check").output
+    output = bridge("check").output
+
+    assert f"locations.downtown: Spacebring knows no location {other}" in output
+    assert "locations.downtown: Spacebring does not list this location's tickets (4" in output
 
 
 def test_refused_credentials_are_a_problem(
@@ -90,7 +95,79 @@ def test_refused_credentials_are_a_problem(
 ) -> None:
     spacebring.setenv("SPACEBRING_TOKEN", "wrong")
 
-    assert "Spacebring refuses or cannot be reached (401)" in bridge("check").output
+    result = bridge("check")
+
+    assert "Spacebring refuses our credentials (401): " in result.output
+    assert "; mend SPACEBRING_TOKEN" in result.output
+    assert result.output.endswith("1 problem\n")
+
+
+def test_a_spacebring_that_does_not_answer_is_a_problem(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    spacebring.setenv("SPACEBRING_URL", "http://127.0.0.1:9")
+
+    assert "Spacebring cannot be asked (no answer): " in bridge("check").output
+    assert "is SPACEBRING_URL (http://127.0.0.1:9) right" in bridge("check").output
+
+
+NORTH, SOUTH, WEST = (
+    f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in ("1", "2", "3")
+)
+PLACES = f"""
+[locations]
+north = "{NORTH}"
+[[channels]]
+name = "desk"
+source = "form"
+public = true
+location = "{SOUTH}"
+  [[channels.rules]]
+  match = {{ subject = "x" }}
+  location = "{WEST}"
+"""
+
+
+def strike(base: str, path: str, **more: str) -> None:
+    fault = {"kind": "status", "status": 403, "methods": ["GET"], "path": path, **more}
+    requests.put(f"{base}/sandbox/faults", json=[fault], timeout=5).raise_for_status()
+
+
+def test_every_location_that_a_ticket_may_go_to_is_checked(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    spacebring.setenv("BRIDGE_CONFIG", PLACES)
+
+    problems = printed(bridge("check", "--json"))["problems"]
+
+    unknown = [problem for problem in problems if "knows no location" in problem]
+    assert unknown == [
+        f"location of channel desk: Spacebring knows no location {SOUTH}",
+        f"location in a rule of channel desk: Spacebring knows no location {WEST}",
+        f"locations.north: Spacebring knows no location {NORTH}",
+    ]
+
+
+def test_a_location_whose_tickets_cannot_be_listed_is_a_problem_that_says_why(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    strike(os.environ["SPACEBRING_URL"], "/support/tickets/v1", location=LOCATION)
+
+    (problem,) = printed(bridge("check", "--json"))["problems"]
+
+    assert problem.startswith("locations.downtown: Spacebring does not list this location's tickets (403): ")
+    assert "can never be looked for" in problem
+
+
+def test_tickets_are_listed_even_where_the_locations_are_not(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    strike(os.environ["SPACEBRING_URL"], "/")
+
+    first, second = printed(bridge("check", "--json"))["problems"]
+
+    assert "does not let us list the locations" in first
+    assert "does not list this location's tickets" in second
 
 
 def test_a_redis_that_is_away_is_a_problem(
@@ -98,7 +175,10 @@ def test_a_redis_that_is_away_is_a_problem(
 ) -> None:
     spacebring.setenv("REDIS_URL", "unix:///nowhere/at/all.sock")
 
-    assert "Redis cannot be reached" in bridge("check").output
+    output = bridge("check").output
+
+    assert "Redis cannot be reached: ConnectionError: Error 2 connecting to /nowhere" in output
+    assert "is REDIS_URL right" in output
 
 
 def test_a_redis_that_may_evict_is_a_problem(
