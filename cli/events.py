@@ -12,7 +12,7 @@ from service.core.operations import bulk, dead_letters
 from service.core.views import event_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from service.core.ledger import Event, Ledger, Operation
 
@@ -27,7 +27,7 @@ _CONFIRM = click.option(
 @click.command()
 @click.option("--status", type=click.Choice([state.value for state in State]), help="Only this state.")
 @click.option("--channel", default="", help="Only this channel.")
-@click.option("--query", "-q", default="", help="Look for this in sender, subject, id, ticket, reason.")
+@click.option("--query", "-q", default="", help="Look for this in sender, subject, marker, #ticket, reason.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
 @click.option("--cursor", help="Go on after an earlier page.")
 @_JSON
@@ -46,7 +46,7 @@ def events(
             listed = [event_data(event, book.attempts(event.id)) for event in page.events]
             show_json({"events": listed, "cursor": page.cursor})
         else:
-            _table(page.events)
+            _table(page.events, "no events")
             if page.cursor:
                 click.echo(f"more: --cursor {page.cursor}")
 
@@ -119,7 +119,7 @@ def dead(context: click.Context, channel: str, reason: str, limit: int, *, as_js
         if as_json:
             show_json({"events": [event_data(one, book.attempts(one.id)) for one in page.events]})
         else:
-            _table(page.events)
+            _table(page.events, "no dead letters")
 
 
 @dead.command("replay")
@@ -152,7 +152,9 @@ def _operate(events: Iterable[str], operation: Operation, *, confirmed: bool) ->
             click.echo(f"{event} {state}")
 
 
-def _table(listed: Iterable[Event]) -> None:
+def _table(listed: Sequence[Event], none: str) -> None:
+    if not listed:
+        click.echo(none, err=True)
     for event in listed:
         ticket = f"#{event.ticket_number}" if event.ticket_number is not None else "-"
         about = event.reason or event.subject

@@ -125,8 +125,10 @@ def send(channel: str, file: BinaryIO) -> None:
 
 def _unlock(request: InboundRequest, door: Door) -> InboundRequest:
     """Put our own locks' keys into the request, then let the source sign it."""
-    dropped = {"host", "content-length", "authorization", "x-bridge-token", "connection"}
+    dropped = {"host", "content-length", "authorization", "x-bridge-token", "connection", "accept"}
     pairs = [pair for pair in request.headers if pair[0].lower() not in dropped]
+    # Not the page that a form shows to people: what became of it, or each field that is wrong.
+    pairs.append(("Accept", "application/json"))
     locks = door.source.options.locks
     if locks.tokens:
         pairs.append(("X-Bridge-Token", locks.tokens[0].decode()))

@@ -44,6 +44,13 @@ def dead(ledger: Ledger, code: str = "refused") -> str:
     return finish(ledger, Outcome(State.DEAD, reason="no such location", code=code))
 
 
+def test_nothing_to_list_is_said(bridge: Callable[..., Result]) -> None:
+    listed, dead_letters = bridge("events"), bridge("dead")
+
+    assert (listed.stdout, listed.stderr) == ("", "no events\n")
+    assert (dead_letters.stdout, dead_letters.stderr) == ("", "no dead letters\n")
+
+
 def test_events_lists_what_came_in(bridge: Callable[..., Result], ledger: Ledger) -> None:
     event = delivered(ledger)
 
@@ -173,4 +180,4 @@ def test_the_store_of_a_bridge_up_is_found_by_its_socket(
     result = bridge("events")
     shutil.rmtree(folder)
 
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout) == (0, "")

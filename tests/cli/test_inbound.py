@@ -129,6 +129,18 @@ def test_send_opens_every_lock_of_the_channel(
     assert '200 {"status":"accepted"' in result.output
 
 
+def test_send_shows_no_page_but_what_became_of_it(
+    bridge: Callable[..., Result], served: str, tmp_path: Path
+) -> None:
+    page = FORM.replace(b"\r\n\r\n", b"\r\nAccept: text/html\r\n\r\n")
+
+    taken = bridge("send", "website", captured(tmp_path, page))
+    refused = bridge("send", "website", captured(tmp_path, page.replace(b"ann%40", b"ann")))
+
+    assert '200 {"status":"accepted"' in taken.output
+    assert '"field":"email"' in refused.output
+
+
 def test_send_reports_a_refusal(bridge: Callable[..., Result], served: str, tmp_path: Path) -> None:
     result = bridge("send", "website", captured(tmp_path, FORM.replace(b"x-www-form-urlencoded", b"pdf")))
 

@@ -75,3 +75,20 @@ def test_every_extra_that_a_dependency_asks_for_is_pinned_with_it(name: str) -> 
 
     assert wanted
     assert [one for one in wanted if not one.extras <= extras[one.name]] == []
+
+
+def test_a_wheel_holds_every_package_and_every_file_of_it() -> None:
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = [ROOT / package.replace(".", "/") for package in tool["packages"]]
+    given = {
+        file
+        for package, patterns in tool["package-data"].items()
+        for pattern in patterns
+        for file in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+
+    found = {file for folder in folders for file in (ROOT / folder.relative_to(ROOT).parts[0]).rglob("*")}
+    files = {file for file in found if file.is_file() and "__pycache__" not in file.parts}
+
+    assert {file.parent for file in files if file.suffix == ".py"} == set(folders)
+    assert {file for file in files if file.suffix != ".py"} == given
