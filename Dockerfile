@@ -5,11 +5,11 @@ COPY requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --create-home bridge
+RUN useradd --system --uid 10001 --create-home bridge && install -d -o bridge -g bridge /data
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY . .
-ENV PATH=/app/bin:/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOG_FORMAT=json PORT=8000
+ENV PATH=/app/bin:/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOG_FORMAT=json PORT=8000 BRIDGE_DATA=/data
 USER bridge
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
+from contextlib import ExitStack
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from packaging.requirements import Requirement
 
 from cli.main import main
+from cli.run import locations
+from config.channels import load_config
+from sandbox.app import create_app
+from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
+from sandbox.server import running
+from tests.cli.conftest import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flask import Response
+    from redis import Redis
+
+    from tests.conftest import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("bin", "cli", "config", "sandbox", "service", "workers")
 
 
 def lines(name: str) -> list[str]:
@@ -92,3 +116,91 @@ def test_a_wheel_holds_every_package_and_every_file_of_it() -> None:
 
     assert {file.parent for file in files if file.suffix == ".py"} == set(folders)
     assert {file for file in files if file.suffix != ".py"} == given
+
+
+def test_what_runs_imports_nothing_that_only_development_installs() -> None:
+    installed = set(
+        re.findall(r"^([a-z0-9-]+)", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    )
+    files = [file for folder in PACKAGES for file in (ROOT / folder).rglob("*.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
+
+    foreign = {name.partition(".")[0] for name in names} - set(PACKAGES) - sys.stdlib_module_names
+    foreign.discard("_typeshed")  # for the type checker only
+    owners = metadata.packages_distributions()
+
+    assert "flask" in foreign
+    assert [name for name in foreign if not installed & {one.lower() for one in owners[name]}] == []
+
+
+def kept_out(path: Path, patterns: Iterable[str]) -> bool:
+    """Whether `docker build` leaves a path out: https://docs.docker.com/build/concepts/context/#dockerignore-files."""
+    names = path.relative_to(ROOT).parts
+    return any(
+        fnmatch(name, pattern.removeprefix("**/"))
+        for pattern in patterns
+        for name in (names if pattern.startswith("**/") else names[:1])
+    )
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """The working tree as the image has it."""
+    patterns = lines(".dockerignore")
+    folder = tmp_path / "app"
+
+    def left_out(parent: str, names: list[str]) -> list[str]:
+        return [name for name in names if kept_out(Path(parent, name), patterns)]
+
+    shutil.copytree(ROOT, folder, ignore=left_out)
+    return folder
+
+
+def test_no_secret_or_cache_of_the_working_tree_reaches_the_image(image: Path) -> None:
+    names = {file.name for file in image.iterdir()}
+
+    assert {"bin", "bridge.toml", *PACKAGES} <= names
+    assert not {name for name in names if name.startswith(".")} | names & {"data", "tests", "bench", "build"}
+
+
+@pytest.mark.slow
+def test_the_image_files_a_ticket_and_is_healthy(image: Path, valkey: Valkey, redis: Redis) -> None:
+    config = load_config(str(ROOT / "bridge.toml"), environ={})
+    sandbox, filed = create_app(SandboxOptions(locations=locations(config))), Event()
+
+    @sandbox.after_request
+    def _seen(answer: Response) -> Response:
+        if answer.status_code == 201:
+            filed.set()
+        return answer
+
+    check = json.loads(re.findall(r"CMD (\[.*-c.*\])", (ROOT / "Dockerfile").read_text("utf-8"))[0])
+    with running(sandbox) as spacebring, ExitStack() as stack:
+        environment = {
+            "PATH": f"{image / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PORT": str(free_port()),
+            "REDIS_URL": valkey.url,
+            "SPACEBRING_URL": spacebring,
+            "SPACEBRING_TOKEN": "sandbox-token",
+            "SPACEBRING_NETWORK_ID": DEFAULT_NETWORK_ID,
+        }
+        before = sorted(image.rglob("*"))
+        for command in (["bridge", "web"], ["bridge", "worker", "--processes", "1"]):
+            # The real command line, looked up in the image's PATH.
+            program = shutil.which(command[0], path=environment["PATH"])
+            process = subprocess.Popen([str(program), *command[1:]], cwd=image, env=environment)
+            stack.callback(process.wait, 60)
+            stack.callback(process.terminate)
+        deadline = time.monotonic() + 60
+        while subprocess.run(check, env=environment, stderr=subprocess.DEVNULL, check=False).returncode:
+            assert time.monotonic() < deadline
+
+        form = {"email": "ann@example.com", "message": "The Wi-Fi is down"}
+        answer = requests.post(f"http://127.0.0.1:{environment['PORT']}/hooks/website", data=form, timeout=30)
+
+        assert answer.headers["X-Bridge-Status"] == "accepted"
+        assert filed.wait(60)
+        assert sorted(image.rglob("*")) == before
