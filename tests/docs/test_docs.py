@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.main import main
+from service.app import create_app
 from service.core.ledger import states
 from service.core.registry import discover
+from tests.web.conftest import CONFIG, SETTINGS
 from workers.spacebring import answers
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from redis import Redis
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.fixture
+def app(redis: Redis) -> Flask:
+    return create_app(SETTINGS, CONFIG, redis)
 
 
 def between(page: str, name: str) -> str:
@@ -55,3 +67,37 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
 
     assert all((page.parent / link).exists() for link in links)
+
+
+def table(heading: str) -> list[str]:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.removeprefix("| ") for line in section.splitlines() if line.startswith("| ")]
+    return [row.split(" | ")[0].strip("`") for row in rows[1:]]
+
+
+def test_the_docs_name_every_request_of_the_api(app: Flask) -> None:
+    rules = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/")
+    }
+
+    assert {*table("API"), "GET /api/openapi.json"} == rules
+
+
+def test_every_figure_that_the_docs_would_wake_somebody_for_exists(app: Flask) -> None:
+    given = app.test_client().get("/metrics").text
+    named = [row for row in table("Alarms") if row.startswith("bridge_")]
+
+    assert named
+    assert all(f"\n{name} " in given for name in named)
+
+
+def test_what_the_docs_have_the_dashboard_say_is_what_it_says() -> None:
+    pages = ("core/overview.py", "dashboard/problems.py")
+    said = "".join((ROOT / "service" / page).read_text("utf-8") for page in pages)
+
+    parts = [part for row in table("Delivery stands still") for part in row.split(" … ")]
+    assert [part for part in parts if part not in said] == []
