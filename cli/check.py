@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import click
 from redis.exceptions import RedisError
 
 from cli.context import REFUSED, settings, show_json, why
+from cli.locations import location_problems
 from config.channels import Config, load_config
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect, inspect, writable
@@ -19,11 +19,7 @@ from workers.spacebring.client import SpacebringClient
 from workers.spacebring.errors import CredentialsError, SpacebringError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from config.settings import Settings
-
-_FORBIDDEN = 403
 
 
 @click.command()
@@ -58,6 +54,8 @@ def findings() -> tuple[list[str], list[str]]:
         open_doors(config)
     except ConfigError as error:
         problems += error.problems
+    if config is not None and not config.channels:
+        notes.append("nothing can come in: bridge.toml has no [[channels]]")
     problems += _store(found)
     problems += _spacebring(found, config)
     if found.admin_password is None or found.secret_key is None:
@@ -84,54 +82,13 @@ def _store(found: Settings) -> list[str]:
 def _spacebring(found: Settings, config: Config | None) -> list[str]:
     if not found.has_credentials:
         return [NO_CREDENTIALS]
-    config = config or Config()
-    used = _locations(config)
-    pause = 1 / config.spacebring.rate
-    # One call after the other, at the pace that Spacebring allows.
-    client = SpacebringClient(found.spacebring_url, auth(found), before_request=lambda: time.sleep(pause))
+    client = SpacebringClient(found.spacebring_url, auth(found))
     try:
-        return [*_unknown(client, used), *_unlisted(client, used)]
+        return location_problems(client, config or Config())
     except SpacebringError as error:
         return [_failed(error, found)]
     finally:
         client.close()
-
-
-def _locations(config: Config) -> Mapping[str, str]:
-    """Give every location that a ticket may go to, by uuid, with the key that names it."""
-    used = {config.spacebring.location: "spacebring.location"}
-    for channel in config.channels:
-        used.setdefault(channel.location, f"location of channel {channel.name}")
-        for rule in channel.rules:
-            used.setdefault(rule.location, f"location in a rule of channel {channel.name}")
-    named = {ref: f"locations.{name}" for name, ref in config.locations.items()}
-    return {ref: key for ref, key in (used | named).items() if ref is not None}
-
-
-def _unknown(client: SpacebringClient, used: Mapping[str, str]) -> list[str]:
-    try:
-        known = {location.id.lower() for location in client.locations()}
-    except SpacebringError as error:
-        # Not needed for filing tickets: what is needed is tried all the same.
-        if error.status == _FORBIDDEN:
-            return [f"Spacebring does not let us list the locations, so that none can be checked: {error}"]
-        raise
-    return [f"{key}: Spacebring knows no location {ref}" for ref, key in used.items() if ref not in known]
-
-
-def _unlisted(client: SpacebringClient, used: Mapping[str, str]) -> list[str]:
-    """Try to read the tickets of each location: this is how the bridge looks whether one was made already."""
-    problems = []
-    for ref, key in used.items():
-        try:
-            client.list_tickets(ref, limit=1)
-        except SpacebringError as error:
-            problems.append(
-                f"{key}: Spacebring does not list this location's tickets ({error.status or 'no answer'}): "
-                f"{error}; without the list, a ticket that may or may not have been made (after a time-out, "
-                "say) can never be looked for: let the credentials read its support tickets"
-            )
-    return problems
 
 
 def _failed(error: SpacebringError, found: Settings) -> str:

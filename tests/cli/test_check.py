@@ -67,6 +67,19 @@ def test_everything_wrong_is_listed_at_once(
         assert part in result.output
 
 
+def test_a_bridge_without_channels_is_noted(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    spacebring.setenv("BRIDGE_CONFIG", "[spacebring]\nrate = 9\n")
+
+    found = printed(bridge("check", "--json"))
+
+    assert (found["problems"], found["notes"][0]) == (
+        [],
+        "nothing can come in: bridge.toml has no [[channels]]",
+    )
+
+
 def test_a_wrong_environment_is_a_problem(
     bridge: Callable[..., Result], environment: pytest.MonkeyPatch
 ) -> None:
