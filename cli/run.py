@@ -19,6 +19,7 @@ from config.settings import load_settings
 from sandbox.app import create_app
 from sandbox.options import SandboxOptions
 from sandbox.server import serve
+from service.core.errors import ConfigError
 from service.core.store import connect, inspect
 from service.core.wiring import open_doors
 from workers.main import auth, run_dispatcher, run_pool, run_worker, store_url
@@ -108,7 +109,13 @@ def sandbox(host: str, rate: int, strict: bool) -> None:  # noqa: FBT001 - click
             strict_window=strict,
             data=found.data / "sandbox.db",
         )
-        serve(create_app(options), host, found.sandbox_port)
+        try:
+            serve(create_app(options), host, found.sandbox_port)
+        except OSError as error:
+            where, why = f"{host}:{found.sandbox_port}", str(error.strerror).partition(" (")[0]
+            raise ConfigError(
+                [f"The sandbox cannot listen on {where} ({why}): set SANDBOX_PORT or --host"]
+            ) from error
 
 
 def locations(config: Config) -> dict[str, str]:

@@ -157,6 +157,18 @@ def test_a_port_that_stays_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> No
             up._need_port("127.0.0.1", port, "PORT")
 
 
+def test_a_sandbox_whose_port_is_taken_names_it_and_the_mend(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        environment.setenv("SANDBOX_PORT", str(port))
+        result = bridge("sandbox")
+
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{port} (Address already in use): set SANDBOX_PORT" in result.output
+
+
 def test_the_sandbox_has_the_locations_of_the_configuration_and_two_members_in_each() -> None:
     assert locations(CONFIGURED) == {LOCATION: "downtown"}
     assert [member[0] for member in members(CONFIGURED)] == ["ann@example.com", "bob@example.com"]
