@@ -598,6 +598,22 @@ def test_locations_are_returned_with_their_titles(peer: Peer, make_client: Clien
     assert head_of(peer.requests[0])[0] == "GET /locations/v1 HTTP/1.1"
 
 
+def test_a_ticket_is_closed(peer: Peer, make_client: Clients) -> None:
+    peer.answers(200, body({"ticket": {}, "activity": {}}))
+
+    make_client(peer.url).close_ticket("7d44ff15/../x")
+
+    assert head_of(peer.requests[0])[0] == "PUT /support/tickets/v1/7d44ff15%2F..%2Fx/status HTTP/1.1"
+    assert json.loads(peer.requests[0].partition(b"\r\n\r\n")[2]) == {"ticket": {"status": "closed"}}
+
+
+def test_a_ticket_that_cannot_be_closed_says_why(peer: Peer, make_client: Clients) -> None:
+    peer.answers(403, body({"message": "not yours"}))
+
+    with pytest.raises(errors.CredentialsError, match="not yours"):
+        make_client(peer.url).close_ticket("t")
+
+
 # Where it may send.
 
 

@@ -127,6 +127,17 @@ def test_what_is_due_becomes_a_job_that_carries_the_event_alone(ledger: Ledger, 
     assert dispatcher.step() == 0
 
 
+def test_an_event_that_is_watched_becomes_a_job_that_sweeps(ledger: Ledger, redis: Redis) -> None:
+    event = accept(ledger)
+    ledger.stray(event, "ticket")
+    dispatcher = Dispatcher(ledger, redis, stopping=lambda: False)
+
+    dispatcher.step()
+
+    jobs = Queue("tickets", connection=redis, serializer="json").jobs
+    assert [job.args for job in jobs if job.func_name == "workers.sweep.sweep"] == [[event]]
+
+
 def test_a_flushed_queue_heals_when_the_handover_is_over(ledger: Ledger, redis: Redis) -> None:
     event = accept(ledger)
     dispatcher = Dispatcher(ledger, redis, stopping=lambda: False)

@@ -270,6 +270,19 @@ def test_the_list_is_read_back_to_before_the_attempt_page_by_page(
     assert requests_of(bench, "GET") in (3, 4)
 
 
+def test_the_list_is_read_no_further_back_than_needed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        bench.deliver(bench.accept(key=f"older {number}"))
+    identifier = uncertain(bench)
+    # A member's own ticket bears no marker.
+    assert bench.client is not None
+    bench.client.create_ticket({"locationRef": LOCATION, "type": "other", "text": "Cold here"})
+    small_pages(monkeypatch)
+
+    assert bench.deliver(identifier).code == "found"
+    assert requests_of(bench, "GET") == 2
+
+
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = SpacebringClient.list_tickets
 
