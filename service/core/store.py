@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -11,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from service.core.epoch import on_connect
 from service.core.errors import StoreUnsuitable, Unavailable
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ NEARLY_FULL = 0.9
 def connect(url: str, *, timeout: float = 5.0) -> Redis:
     """Give a client for `redis://`, `rediss://` or `unix://`; nothing is sent yet.
 
-    A call is never repeated behind our back: whether a script may run twice is the ledger's to say.
+    A call is never repeated behind our back: whether a script may run twice is the ledger's to say. A new
+    connection first compares the server's history with the one known.
     """
     client: Redis = Redis.from_url(
         url,
@@ -31,6 +34,7 @@ def connect(url: str, *, timeout: float = 5.0) -> Redis:
         socket_timeout=timeout,
         health_check_interval=30,
         retry=Retry(NoBackoff(), 0),
+        redis_connect_func=partial(on_connect, prefix=PREFIX),
     )
     return client
 

@@ -119,7 +119,8 @@ def test_the_grace_counts_from_the_takeover(steps: Steps) -> None:
 def test_an_event_from_before_the_server_was_replaced_is_looked_for_first(any_steps: Steps) -> None:
     event = any_steps.accept()
     redis: Any = any_steps.redis
-    redis.hset(f"{PREFIX}epoch", mapping={"number": 1, "at": any_steps.ledger.now()})
+    redis.hincrby(f"{PREFIX}epoch", "number", 1)
+    redis.hset(f"{PREFIX}epoch", "at", any_steps.ledger.now())
 
     old, fresh = any_steps.claim(event), any_steps.claim(any_steps.accept())
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def keys_left(steps: Steps) -> set[str]:
     """Give what is in Redis beside counters and the like, and the last few tickets of a location."""
     names = (key.removeprefix(PREFIX) for key in steps.dump())
-    kept = ("counters", "turn", "wake", "dead", "clock", "ours")
+    kept = ("counters", "turn", "wake", "dead", "clock", "ours", "epoch")
     return {name for name in names if name.partition(":")[0] not in kept}
 
 

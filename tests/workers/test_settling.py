@@ -333,7 +333,8 @@ def test_an_old_list_serves_when_it_goes_back_by_time(bench: Bench) -> None:
 def test_the_first_attempt_after_the_server_was_replaced_is_looked_for(bench: Bench) -> None:
     lost, fresh = bench.accept(key="lost"), bench.accept(key="fresh")
     redis: Any = bench.redis
-    redis.hset("bridge:epoch", mapping={"number": 1, "at": bench.ledger.now()})
+    redis.hincrby("bridge:epoch", "number", 1)
+    redis.hset("bridge:epoch", "at", bench.ledger.now())
     # One had been sent, which the server that came back does not know.
     bench.deliverer()
     assert bench.client is not None
