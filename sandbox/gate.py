@@ -21,6 +21,7 @@ def guard(api: Blueprint) -> None:
     """Put the gate before and after every endpoint of the API."""
     api.before_request(_enter)
     api.after_request(_leave)
+    api.teardown_request(_forget)
 
 
 def acts_for_nobody() -> bool:
@@ -37,6 +38,7 @@ def body() -> object:
 
 
 def _enter() -> Response | None:
+    parts().tally.enter()
     # A fault that waits watches the connection: the body must not still lie in it.
     request.get_data()
     held = parts()
@@ -63,6 +65,10 @@ def _leave(response: Response) -> Response:
             response = _spoil(fault, response)
     _count(response.status_code)
     return response
+
+
+def _forget(_error: BaseException | None) -> None:
+    parts().tally.leave()
 
 
 def _spoil(fault: Fault, response: Response) -> Response:

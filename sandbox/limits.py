@@ -86,6 +86,19 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str, int | str]] = Counter()
         self._limited = 0
+        self._in_flight = 0
+        self._most_in_flight = 0
+
+    def enter(self) -> None:
+        """Note that a request has come and is being answered."""
+        with self._lock:
+            self._in_flight += 1
+            self._most_in_flight = max(self._most_in_flight, self._in_flight)
+
+    def leave(self) -> None:
+        """Note that a request has its answer, or will get none."""
+        with self._lock:
+            self._in_flight -= 1
 
     def add(self, method: str, path: str, outcome: int | str) -> None:
         """Count one request; its outcome is a status, or `dropped` or `reset` when none was sent."""
@@ -102,15 +115,21 @@ class Tally:
         with self._lock:
             self._counts.clear()
             self._limited = 0
+            self._most_in_flight = self._in_flight
 
     def document(self) -> dict[str, object]:
-        """Give the counts as JSON: `total`, `limited` (429s of the limiter alone) and `counts`."""
+        """Give the counts as JSON: `total`, `limited`, `most_in_flight` and `counts`.
+
+        `limited` are the 429s of the limiter alone, `most_in_flight` is how many were answered at once.
+        """
         with self._lock:
             counts = dict(self._counts)
             limited = self._limited
+            most_in_flight = self._most_in_flight
         return {
             "total": sum(counts.values()),
             "limited": limited,
+            "most_in_flight": most_in_flight,
             "counts": [
                 {"method": method, "path": path, "status": outcome, "count": count}
                 for (method, path, outcome), count in sorted(counts.items(), key=str)

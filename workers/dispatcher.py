@@ -104,6 +104,8 @@ class Dispatcher:
                     ttl=int(timings.handover) + 1,
                     result_ttl=0,
                     failure_ttl=3600,
+                    # What was handed out before it may hold the workers for a while.
+                    at_front=one.lane == "person",
                 )
                 for one in handed
             ]

@@ -248,3 +248,28 @@ def _probe(steps: Steps) -> Claim:
     assert claim is not None
     steps.ledger.begin(claim, DRAFT, {})
     return claim
+
+
+def test_handed_back_for_the_same_reason_time_and_again_is_one_wait_in_the_history(steps: Steps) -> None:
+    event = steps.accept()
+    for reason in ("no place", "no place", "no place", "held back", "no place"):
+        claim = steps.claim(event)
+        steps.ledger.record(claim, Outcome(State.RETRYING, reason=reason, code="retry", uncounted=True))
+
+    last = steps.ledger.event(event)
+    assert [step.why for step in steps.ledger.history(event)] == [
+        "accepted",
+        *("claimed", "no place"),
+        *("claimed", "held back"),
+        *("claimed", "no place"),
+    ]
+    assert (last.tries, last.attempts, last.reason) == (0, 0, "no place")
+
+
+def test_attempts_that_fail_for_the_same_reason_all_stand_in_the_history(steps: Steps) -> None:
+    event = steps.record(retry(0))
+    steps.record(retry(0), event)
+    claim = steps.claim(event)
+    steps.ledger.record(claim, retry(0))
+
+    assert [step.why for step in steps.ledger.history(event)] == ["accepted", *("claimed", "503: busy") * 3]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.core.ledger import Failing
 from service.core.store import PREFIX
-from tests.ledger.steps import BACK, DONE, retry
+from tests.ledger.steps import BACK, DONE, IGNORED, retry
 
 if TYPE_CHECKING:
     from tests.ledger.steps import Steps
@@ -169,3 +169,18 @@ def test_a_free_place_wakes_the_dispatcher(steps: Steps) -> None:
     steps.ledger.record(claim, DONE)
 
     assert steps.redis.llen(f"{PREFIX}wake") == 1
+
+
+def test_a_backlog_far_beyond_the_cap_is_handed_out_once_each_by_several_dispatchers(steps: Steps) -> None:
+    events = {steps.accept() for _ in range(300)}
+    handed: list[str] = []
+
+    while batch := steps.take(7, cap=20) + steps.take(100, cap=20):
+        handed += batch
+        for event in batch:
+            claim = steps.ledger.claim(event, "w1")
+            assert claim is not None
+            steps.ledger.record(claim, IGNORED)
+
+    assert len(handed) == 300
+    assert set(handed) == events

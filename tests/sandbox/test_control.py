@@ -1,6 +1,7 @@
+import threading
 from uuid import uuid4
 
-from tests.sandbox.client import ADA, BASIC, DOWNTOWN, HARBOUR, TICKETS, Client, ticket
+from tests.sandbox.client import ADA, BASIC, BEARER, DOWNTOWN, HARBOUR, TICKETS, Client, ticket, until
 
 
 def test_the_probe_answers_without_credentials(client: Client) -> None:
@@ -47,4 +48,31 @@ def test_requests_to_the_api_are_counted_by_method_path_and_status(client: Clien
         ("POST", TICKETS, 403, 1),
     ]
     assert client.call("DELETE", "/sandbox/requests").status_code == 204
-    assert client.call("GET", "/sandbox/requests").json() == {"total": 0, "limited": 0, "counts": []}
+    assert client.call("GET", "/sandbox/requests").json() == {
+        "total": 0,
+        "limited": 0,
+        "most_in_flight": 0,
+        "counts": [],
+    }
+
+
+def test_the_most_requests_that_were_answered_at_once_are_counted(client: Client) -> None:
+    client.file()
+    one_by_one = client.call("GET", "/sandbox/requests").json()["most_in_flight"]
+    client.faults({"kind": "latency", "seconds": 60})
+    waiting = [threading.Thread(target=gone, args=[client]) for _ in range(3)]
+    for thread in waiting:
+        thread.start()
+    for thread in waiting:
+        thread.join()
+    assert one_by_one == 1
+    assert client.call("GET", "/sandbox/requests").json()["most_in_flight"] == 3
+
+
+def gone(client: Client) -> None:
+    """File a ticket, wait until three are on their way, and leave."""
+    connection = client.socket()
+    head = "\r\n".join(f"{name}: {value}" for name, value in BEARER.items())
+    connection.sendall(f"POST {TICKETS} HTTP/1.1\r\nHost: sandbox\r\n{head}\r\n\r\n".encode())
+    until(lambda: client.call("GET", "/sandbox/requests").json()["most_in_flight"] == 3)
+    connection.close()

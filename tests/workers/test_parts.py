@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from service.core.ledger import Claim
+    from service.core.source import Lane
 
 REQUEST = InboundRequest("POST", "https://bridge.example/hooks/web", Headers(), b"x")
 
 
-def accept(ledger: Ledger, key: str = "k") -> str:
+def accept(ledger: Ledger, key: str = "k", lane: Lane = "backlog") -> str:
     parts = [Part((Key(key),))]
-    return ledger.accept(REQUEST, channel="web", source="form", lane="backlog", parts=parts).events[0]
+    return ledger.accept(REQUEST, channel="web", source="form", lane=lane, parts=parts).events[0]
 
 
 def dead_letter(ledger: Ledger, key: str = "k") -> str:
@@ -136,6 +137,18 @@ def test_an_event_that_is_watched_becomes_a_job_that_sweeps(ledger: Ledger, redi
 
     jobs = Queue("tickets", connection=redis, serializer="json").jobs
     assert [job.args for job in jobs if job.func_name == "workers.sweep.sweep"] == [[event]]
+
+
+def test_a_person_who_waits_goes_before_what_was_handed_out_earlier(ledger: Ledger, redis: Redis) -> None:
+    dispatcher = Dispatcher(ledger, redis, stopping=lambda: False)
+    earlier = accept(ledger)
+    dispatcher.step()
+    person = accept(ledger, "person", "person")
+    dispatcher.step()
+
+    jobs = Queue("tickets", connection=redis, serializer="json").jobs
+
+    assert [job.args for job in jobs] == [[person], [earlier]]
 
 
 def test_a_flushed_queue_heals_when_the_handover_is_over(ledger: Ledger, redis: Redis) -> None:

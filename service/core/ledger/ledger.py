@@ -104,7 +104,8 @@ class Ledger(Reader):
         """Hand out up to `most` due events, while no more than `cap` are handed out or leased."""
         flat = self._scripts.run("take", most, cap, _ms(self.timings.handover))
         return [
-            HandedOut(event.decode(), handout) for event, handout in zip(flat[::2], flat[1::2], strict=True)
+            HandedOut(event.decode(), handout, "person" if lane == b"person" else "backlog")
+            for event, handout, lane in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         ]
 
     def claim(self, event: str, worker: str) -> Claim | None:

@@ -62,6 +62,7 @@ class HandedOut:
 
     event: str
     handout: int
+    lane: Lane
 
     @property
     def job(self) -> str:

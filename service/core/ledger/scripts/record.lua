@@ -12,6 +12,14 @@ local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe', 'probe_ms')
 local in_outage = redis.call('SISMEMBER', P .. 'outage', id) == 1
 even_when_full()
 move(id, outcome.state, t, t + outcome.delay_ms, outcome.reason, get(id, 'worker'))
+if outcome.state == 'retrying' and begun == 0 and not outcome.attempt then
+  -- Handed back once more for the same reason: that is the same wait, or it would fill the history.
+  local before = redis.call('LINDEX', P .. 'history:' .. id, -3)
+  before = before and cjson.decode(before)
+  if before and before.to == 'retrying' and before.why == outcome.reason then
+    redis.call('LTRIM', P .. 'history:' .. id, 0, -3)
+  end
+end
 
 if begun > 0 then
   close_attempt(id, outcome.attempt or {outcome = outcome.state})

@@ -1,5 +1,5 @@
 -- take: ARGV 2 = how many at the most, 3 = cap on handed-out plus leased events, 4 = handover in ms.
--- Gives id, hand-out number, id, hand-out number … The cap is global, however many dispatchers run.
+-- Gives id, hand-out number, lane, id, hand-out number, lane … The cap is global, however many dispatchers run.
 local t = now()
 local most = tonumber(ARGV[2])
 local handover = t + tonumber(ARGV[4])
@@ -17,6 +17,7 @@ local function hand_out(id)
   put(id, 'handed', 1)
   answer[#answer + 1] = id
   answer[#answer + 1] = redis.call('HINCRBY', event_key(id), 'handouts', 1)
+  answer[#answer + 1] = get(id, 'lane')
   set_due(id, handover)
   redis.call('ZADD', P .. 'out', handover, id)
   if pause[1] then
@@ -77,7 +78,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'out', '-inf', t, 'LIMIT', 
 end
 
 local room = tonumber(ARGV[3]) - redis.call('ZCARD', P .. 'out')
-for _ = 1, math.min(most - #answer / 2, room) do
+for _ = 1, math.min(most - #answer / 3, room) do
   -- In a pause, what failed because of it need not wait out its back-off to find out whether it is over; an
   -- event of which nothing was sent yet need not become uncertain for that.
   local id = (pause[1] and failed_in_outage()) or next_due()
