@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from service.core.wiring import Door
     from workers.reconcile import Reconciler
     from workers.spacebring.client import SpacebringClient
-    from workers.spacebring.limiter import Limiter
+    from workers.spacebring.limiter import Limiter, Slot
 
 _log = get_logger("delivery")
 _RESUMED_AT_ONCE = 500
@@ -68,7 +68,7 @@ class Deliverer:
         if hold is None:
             _log.info("nothing to do", event_id=event)
             return
-        with hold:
+        with hold, self._limiter.serving(hold.claim.event.lane):
             outcome: Outcome | None = None
             try:
                 outcome = self._attempt(hold)
@@ -89,21 +89,24 @@ class Deliverer:
             return absent_at
         if self._stopping():
             return verdicts.handed_back(claim, "its worker stops")
-        return self._wait_for_slot(claim) or self._file(hold, prepared, absent_at)
+        slot = self._wait_for_slot(claim)
+        if isinstance(slot, Outcome):
+            return slot
+        with slot:
+            if self._stopping():
+                return verdicts.handed_back(claim, "its worker stops")
+            return self._file(hold, prepared, absent_at, slot)
 
-    def _wait_for_slot(self, claim: Claim) -> Outcome | None:
+    def _wait_for_slot(self, claim: Claim) -> Slot | Outcome:
         """Wait for the limiter before anything is begun: a wait that breaks off must not look like a send."""
         try:
-            self._limiter.wait()
+            return self._limiter.call()
         except LimiterBusyError as error:
             return Outcome(State.RETRYING, reason=str(error), code="retry", delay=error.retry_after or 1)
         except RedisError:
             return verdicts.handed_back(claim, "the ledger was away before anything was sent")
-        if self._stopping():
-            return verdicts.handed_back(claim, "its worker stops")
-        return None
 
-    def _file(self, hold: Hold, prepared: Prepared, absent_at: int) -> Outcome:
+    def _file(self, hold: Hold, prepared: Prepared, absent_at: int, slot: Slot) -> Outcome:
         claim, payload = hold.claim, prepared.payload
         number = self._ledger.begin(claim, payload, prepared.summary, absent_at=absent_at)
         if isinstance(number, Closed):
@@ -125,10 +128,13 @@ class Deliverer:
             return Attempt(moment(0), outcome, status, error, duration)
 
         try:
-            ticket = self._client.create_ticket(payload, last_check=hold.check)
+            ticket = self._client.create_ticket(payload, last_check=slot.before(hold.check))
         except StaleToken as error:
             unsent = attempt("not sent", None, str(error))
             outcome = Outcome(State.QUEUED, reason=str(error), attempt=unsent, uncounted=True)
+        except LimiterBusyError as error:
+            unsent = attempt("not sent", None, str(error))
+            outcome = verdicts.failed(claim, error, unsent, self._options)
         except UnknownOutcomeError as error:
             lost = attempt("unknown", error.status, str(error))
             outcome = replace(verdicts.unknown(str(error), lost, grace), failing=self._options.outage)

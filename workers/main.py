@@ -120,13 +120,11 @@ def run_worker(settings: Settings, config: Config) -> None:
     )
     pulse = os.environ.get(PULSE_FD)
     worker.pulse = Pulse(int(pulse) if pulse else None)
-    limiter = Limiter(redis, rate=config.spacebring.rate, max_wait=MAX_WAIT)
     timeout = config.spacebring.timeout
-    # The delivery waits for the limiter by itself, before it begins an attempt.
+    limiter = Limiter(redis, rate=config.spacebring.rate, timeout=timeout, max_wait=MAX_WAIT)
+    # The delivery takes its slot by itself, before it begins an attempt.
     client = SpacebringClient(settings.spacebring_url, auth(settings), timeout=timeout)
-    looking = SpacebringClient(
-        settings.spacebring_url, auth(settings), timeout=timeout, before_request=limiter.wait
-    )
+    looking = SpacebringClient(settings.spacebring_url, auth(settings), timeout=timeout, slots=limiter.call)
 
     def look_up(location: str, email: str) -> str | None:
         return next((member.user_ref for member in looking.find_members(location, email)), None)

@@ -125,9 +125,11 @@ class Preparer:
         return find
 
     def _lookup_failed(self, claim: Claim, error: SpacebringError) -> Outcome:
+        if isinstance(error, LimiterBusyError):
+            return failed(claim, error, None, self._options)
         attempt = Attempt(moment(0), "lookup failed", error.status, str(error))
         outcome = failed(claim, error, attempt, self._options)
-        if isinstance(error, CredentialsError | LimiterBusyError) or error.status == RATE_LIMITED:
+        if isinstance(error, CredentialsError) or error.status == RATE_LIMITED:
             return outcome
         return replace(outcome, fields={"lookups_failed": claim.event.lookups_failed + 1})
 

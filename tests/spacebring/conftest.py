@@ -17,6 +17,8 @@ from workers.spacebring.client import SpacebringClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from workers.spacebring.limiter import Slot
+
 TOKEN = "tok-6d2f0a91c3"
 NETWORK = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 CERTIFICATE = Path(__file__).parent / "loopback.pem"
@@ -152,7 +154,7 @@ class Clients:
         *,
         timeout: float = 5.0,
         connect_timeout: float = 5.0,
-        before_request: Callable[[], None] | None = None,
+        slots: Callable[[], Slot] | None = None,
         ca_bundle: str | None = None,
     ) -> SpacebringClient:
         client = SpacebringClient(
@@ -160,7 +162,7 @@ class Clients:
             BearerAuth(TOKEN, NETWORK),
             timeout=timeout,
             connect_timeout=connect_timeout,
-            before_request=before_request,
+            slots=slots,
             ca_bundle=ca_bundle,
         )
         self._made.append(client)

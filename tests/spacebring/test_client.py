@@ -18,6 +18,7 @@ from workers.spacebring import errors
 from workers.spacebring.answers import Failure
 from workers.spacebring.auth import BasicAuth
 from workers.spacebring.client import BODY_LIMIT, SpacebringClient, checked_base_url
+from workers.spacebring.limiter import Slot
 from workers.spacebring.schemas import CreatedTicket, Location, Member, Ticket
 from workers.spacebring.transport import Connection
 
@@ -461,20 +462,35 @@ def test_nothing_is_taken_from_the_environment(
     assert head_of(peer.requests[0])[1]["authorization"] == f"Bearer {TOKEN}"
 
 
-def test_the_hook_comes_before_each_request_and_may_forbid_it(peer: Peer, make_client: Clients) -> None:
-    calls: list[int] = []
+def test_each_request_is_made_in_a_slot_that_starts_just_before_its_first_byte(
+    peer: Peer, make_client: Clients
+) -> None:
+    happened: list[tuple[str, int]] = []
 
-    def hook() -> None:
-        calls.append(len(peer.requests))
-        if len(calls) == 3:
+    def slots() -> Slot:
+        if len(happened) == 6:
             raise LookupError("no slot")
+        note("slot")
+        return Slot(lambda: note("start"), lambda: note("release"))
+
+    def note(what: str) -> None:
+        happened.append((what, len(peer.requests)))
 
     peer.answers(200, body({"memberships": [], "nextPageToken": "more"}))
-    client = make_client(peer.url, before_request=hook)
+    client = make_client(peer.url, slots=slots)
     client.find_members(LOCATION, "ada@example.com")
     with pytest.raises(LookupError, match="no slot"):
         client.locations()
-    assert calls == [0, 1, 2]
+    one = [("slot", 0), ("start", 0), ("release", 1)]
+    assert happened == [*one, *((what, count + 1) for what, count in one)]
+
+
+def test_the_callers_own_check_comes_last(peer: Peer, make_client: Clients) -> None:
+    order: list[str] = []
+    slot = Slot(lambda: order.append("start"), lambda: None)
+    peer.answers(201, body({"ticket": {"id": "t", "number": 1}}))
+    make_client(peer.url).create_ticket({}, last_check=slot.before(lambda: order.append("check")))
+    assert order == ["start", "check"]
 
 
 # Reading.

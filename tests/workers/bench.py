@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from service.core.ledger import Event, Ledger
+    from service.core.source import Lane
 
 LOCATION = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ELSEWHERE = "9a0e8d35-2b2a-4f6e-8d16-1f6f6d1f2c11"
@@ -60,6 +61,7 @@ class Bench:
     settings: dict[str, Any] = field(default_factory=dict)
     slept: list[float] = field(default_factory=list)
     client: SpacebringClient | None = None
+    timeout: float = 1
 
     def fault(self, **fault: object) -> None:
         answer = requests.put(f"{self.base}/sandbox/faults", json=[fault] if fault else [], timeout=5)
@@ -70,17 +72,25 @@ class Bench:
         tickets: list[dict[str, Any]] = answer.json()["tickets"]
         return tickets
 
-    def accept(self, body: bytes = FORM, channel: str = "web", kind: str = URLENCODED, key: str = "k") -> str:
+    def accept(
+        self,
+        body: bytes = FORM,
+        channel: str = "web",
+        kind: str = URLENCODED,
+        key: str = "k",
+        lane: Lane = "backlog",
+    ) -> str:
         request = InboundRequest(
             "POST", f"https://bridge.example/hooks/{channel}", Headers.of([("Content-Type", kind)]), body
         )
         source = {"web": "form", "north": "form", "mail": "postmark"}.get(channel, channel)
         return self.ledger.accept(
-            request, channel=channel, source=source, lane="backlog", parts=[Part((Key(key),))]
+            request, channel=channel, source=source, lane=lane, parts=[Part((Key(key),))]
         ).events[0]
 
     def deliverer(self) -> Deliverer:
-        self.client = SpacebringClient(self.base, BearerAuth("sandbox-token", DEFAULT_NETWORK_ID), timeout=1)
+        credentials = BearerAuth("sandbox-token", DEFAULT_NETWORK_ID)
+        self.client = SpacebringClient(self.base, credentials, timeout=self.timeout)
         given: dict[str, Any] = {
             "find_requester": lambda _location, _email: None,
             "reconciler": Reconciler(self.ledger, self.redis, self.client),
@@ -106,7 +116,7 @@ class Bench:
     def deliver(self, event: str) -> Event:
         """Hand the event out and deliver it once, whatever is due when."""
         lane: Any = self.redis
-        lane.zadd("bridge:due:backlog", {event: 0})
+        lane.zadd(f"bridge:due:{self.ledger.event(event).lane}", {event: 0})
         lane.hdel("bridge:pause", "until")
         self.ledger.take(10, cap=100)
         self.deliverer().deliver(event)

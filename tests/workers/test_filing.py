@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,10 +24,11 @@ from workers.spacebring.limiter import Limiter, LimiterBusyError
 from workers.verdicts import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from service.core.ledger import Claim, Outcome
+    from service.core.ledger import Claim, Closed, Outcome
     from service.core.request import InboundRequest
+    from workers.spacebring.limiter import Slot
 
 
 def test_an_event_becomes_a_ticket_with_its_marker(bench: Bench) -> None:
@@ -118,7 +123,9 @@ def test_a_rate_limit_holds_everybody_back_and_counts_no_try(bench: Bench) -> No
     event = bench.deliver(bench.accept())
 
     assert (event.state, event.tries) == (State.RETRYING, 0)
-    assert Limiter(bench.redis, rate=1000).reserve() > 1
+    with pytest.raises(LimiterBusyError) as caught:
+        Limiter(bench.redis, rate=1000, max_wait=0.001).call()
+    assert 1 < (caught.value.retry_after or 0) <= 2
 
 
 def test_a_limiter_that_is_held_back_long_begins_nothing(bench: Bench) -> None:
@@ -127,6 +134,72 @@ def test_a_limiter_that_is_held_back_long_begins_nothing(bench: Bench) -> None:
     event = bench.deliver(bench.accept())
 
     assert (event.state, event.attempts) == (State.RETRYING, 0)
+
+
+def test_without_a_place_nothing_is_begun_unless_a_person_waits(bench: Bench) -> None:
+    bench.settings["limiter"] = Limiter(bench.redis, rate=1000, place_wait=0.01)
+
+    with Limiter(bench.redis, rate=1000).call():
+        held_back = bench.deliver(bench.accept())
+        person = bench.deliver(bench.accept(key="person", lane="person"))
+
+    assert (held_back.state, held_back.tries) == (State.RETRYING, 0)
+    assert bench.ledger.attempts(held_back.id) == []
+    assert person.state is State.DELIVERED
+
+
+def test_calls_that_hang_leave_half_of_the_workers_to_the_rest(bench: Bench) -> None:
+    def limiter() -> Limiter:
+        return Limiter(bench.redis, rate=1000, place_wait=0.01, workers=lambda: 4)
+
+    reply = json.dumps(
+        {
+            "From": "ann@example.com",
+            "TextBody": "Away",
+            "Headers": [{"Name": "Auto-Submitted", "Value": "auto-replied"}],
+        }
+    ).encode()
+    bench.settings["limiter"] = limiter()
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as ending:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for number in range(2):
+            event = bench.accept(key=f"hangs {number}")
+            bench.ledger.take(1, cap=10)
+            hanging = replace(bench, base=url, timeout=60, settings={"limiter": limiter()}).deliverer()
+            worker = threading.Thread(target=hanging.deliver, args=[event])
+            worker.start()
+            ending.callback(worker.join)
+            ending.enter_context(silent.accept()[0])
+
+        no_place = bench.deliver(bench.accept())
+        ignored = bench.deliver(bench.accept(reply, "mail", "application/json", key="reply"))
+        person = bench.deliver(bench.accept(key="person", lane="person"))
+
+    assert (no_place.state, no_place.attempts) == (State.RETRYING, 0)
+    assert ignored.state is State.IGNORED
+    assert person.state is State.DELIVERED
+    assert bench.deliver(no_place.id).state is State.DELIVERED
+
+
+def test_a_pause_that_begins_just_before_the_first_byte_is_obeyed(bench: Bench) -> None:
+    class Pausing(Ledger):
+        def begin(
+            self,
+            claim: Claim,
+            draft: Mapping[str, str],
+            summary: Mapping[str, str],
+            *,
+            absent_at: int = 0,
+        ) -> int | Closed:
+            Limiter(bench.redis, rate=1000).pause(60)
+            return super().begin(claim, draft, summary, absent_at=absent_at)
+
+    bench.ledger.__class__ = Pausing
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.tries, bench.tickets()) == (State.RETRYING, 0, [])
+    assert [attempt.outcome for attempt in bench.ledger.attempts(event.id)] == ["not sent"]
 
 
 def test_after_the_last_try_it_is_a_dead_letter(bench: Bench) -> None:
@@ -352,7 +425,7 @@ def test_redis_that_is_away_while_reading_hands_the_event_back(bench: Bench) -> 
 
 def test_a_limiter_without_redis_begins_nothing(bench: Bench) -> None:
     class Away(Limiter):
-        def wait(self) -> None:
+        def call(self) -> Slot:
             raise RedisConnectionError
 
     bench.settings["limiter"] = Away(bench.redis, rate=10)
@@ -405,6 +478,7 @@ def test_a_look_up_that_our_own_limiter_holds_back_is_not_a_failed_one(bench: Be
     event = bench.deliver(bench.accept())
 
     assert (event.state, event.lookups_failed, event.tries) == (State.RETRYING, 0, 0)
+    assert bench.ledger.attempts(event.id) == []
 
 
 class Stolen(Ledger):

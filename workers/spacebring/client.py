@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from requests.structures import CaseInsensitiveDict
 
     from workers.spacebring.auth import SpacebringAuth
+    from workers.spacebring.limiter import Slot
 
 TICKETS = "/support/tickets/v1"
 MEMBERSHIPS = "/community/memberships/v1"
@@ -80,9 +81,9 @@ class SpacebringClient:
 
     `base_url` is https, or http to this machine only, else ValueError. `timeout` bounds a whole call in
     seconds, from the name look-up to the last byte of the answer, and `connect_timeout` the part until the
-    connection stands. `before_request` is called before each request, outside its time (the place of the
-    shared rate limiter); what it raises reaches the caller. `ca_bundle` is a file of certificates to trust
-    instead of the usual ones.
+    connection stands. `slots` is called before each request, outside its time, for the slot of the shared
+    rate limiter that it is made in; what it raises reaches the caller. `ca_bundle` is a file of certificates
+    to trust instead of the usual ones.
 
     Nothing is taken from the environment: no proxy, no netrc, no CA variables. Redirects are not followed.
     No request is ever repeated here. Not shared between threads.
@@ -95,7 +96,7 @@ class SpacebringClient:
         *,
         timeout: float = 10.0,
         connect_timeout: float = 3.05,
-        before_request: Callable[[], None] | None = None,
+        slots: Callable[[], Slot] | None = None,
         ca_bundle: str | None = None,
     ) -> None:
         if timeout <= 0 or connect_timeout <= 0:
@@ -104,7 +105,7 @@ class SpacebringClient:
         self.timeout = timeout
         self.connect_timeout = connect_timeout
         self._auth = auth
-        self._before_request = before_request
+        self._slots = slots
         self._session = Session(auth, ca_bundle=ca_bundle)
 
     def __repr__(self) -> str:
@@ -191,10 +192,14 @@ class SpacebringClient:
         json: Mapping[str, object] | None = None,
         last_check: Callable[[], None] | None = None,
     ) -> _Answer:
-        """Make one request; SpacebringError if no answer came."""
-        if self._before_request is not None:
-            self._before_request()
+        """Make one request, in a slot if there are any; SpacebringError if no answer came."""
         request = requests.Request(method, self.base_url + path, params=params, json=json)
+        if self._slots is None:
+            return self._exchange(request, last_check)
+        with self._slots() as slot:
+            return self._exchange(request, slot.before(last_check))
+
+    def _exchange(self, request: requests.Request, last_check: Callable[[], None] | None) -> _Answer:
         prepared = self._session.prepare_request(request)
         with Call(self.timeout, self.connect_timeout, last_check).active():
             try:
@@ -207,7 +212,7 @@ class SpacebringClient:
             except StoppedError as stopped:
                 forbidden = stopped.forbidden
             except (requests.RequestException, HTTPError) as error:
-                raise self._failure(error, creates=method == "POST") from error
+                raise self._failure(error, creates=request.method == "POST") from error
             else:
                 return _whole(response)
         # Outside the handler, so that the exception is not given a context of ours.
