@@ -13,7 +13,7 @@ from cli.locations import location_problems
 from config.channels import Config, load_config
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect, inspect, writable
-from service.core.wiring import open_doors
+from service.core.wiring import open_doors, open_ledger
 from workers.main import NO_CREDENTIALS, NO_STORE, auth
 from workers.spacebring.client import SpacebringClient
 from workers.spacebring.errors import CredentialsError, SpacebringError
@@ -56,7 +56,9 @@ def findings() -> tuple[list[str], list[str]]:
         problems += error.problems
     if config is not None and not config.channels:
         notes.append("nothing can come in: bridge.toml has no [[channels]]")
-    problems += _store(found)
+    wrong, told = _store(found, config or Config())
+    problems += wrong
+    notes += told
     problems += _spacebring(found, config)
     if found.admin_password is None or found.secret_key is None:
         notes.append("the dashboard is closed: set BRIDGE_ADMIN_PASSWORD and BRIDGE_SECRET_KEY to open it")
@@ -65,18 +67,20 @@ def findings() -> tuple[list[str], list[str]]:
     return problems, notes
 
 
-def _store(found: Settings) -> list[str]:
+def _store(found: Settings, config: Config) -> tuple[list[str], list[str]]:
     if found.redis_url is None:
-        return [NO_STORE]
+        return [NO_STORE], []
     with connect(found.redis_url) as redis:
         try:
             report = inspect(redis)
             refused = writable(redis)
+            plan = open_ledger(redis, config).durability.plan()
         except RedisError as error:
-            return [f"Redis cannot be reached: {why(error)}; is REDIS_URL right, is the server up?"]
+            return [f"Redis cannot be reached: {why(error)}; is REDIS_URL right, is the server up?"], []
         except BridgeError as error:
-            return [str(error)]
-    return [*report.problems, *([refused] if refused else [])]
+            return [str(error)], []
+    problems = [*report.problems, refused, plan.lacking]
+    return [problem for problem in problems if problem], [f"durability in force: {plan.told}"]
 
 
 def _spacebring(found: Settings, config: Config | None) -> list[str]:

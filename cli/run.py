@@ -21,7 +21,7 @@ from sandbox.options import SandboxOptions
 from sandbox.server import serve
 from service.core.errors import ConfigError
 from service.core.store import connect, inspect
-from service.core.wiring import open_doors
+from service.core.wiring import open_doors, open_ledger
 from workers.main import auth, run_dispatcher, run_pool, run_worker, store_url
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def web(host: str) -> None:
     with plain_errors():
         found = settings()
         auth(found)
-        refuse_unsuitable(store_url(found))
-        open_doors(configuration(found))
+        config = configuration(found)
+        refuse_unsuitable(store_url(found), config)
+        open_doors(config)
         environment = {**os.environ, "PYTHONPATH": _with_root(os.environ.get("PYTHONPATH"))}
         command = [
             *(sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn"),
@@ -63,10 +64,11 @@ def web(host: str) -> None:
         os.execve(sys.executable, command, environment)  # noqa: S606 - this process becomes gunicorn
 
 
-def refuse_unsuitable(url: str) -> None:
-    """Raise StoreUnsuitable for a Redis Cluster; a server that is away may still come."""
+def refuse_unsuitable(url: str, config: Config) -> None:
+    """Raise StoreUnsuitable for a server that can never do what is asked; one that is away may still come."""
     with connect(url) as redis, suppress(RedisError):
         inspect(redis)
+        open_ledger(redis, config).durability.refuse_lacking()
 
 
 def _with_root(path: str | None) -> str:
@@ -82,8 +84,8 @@ def worker(processes: int, role: str) -> None:
         found = settings()
         configure_logging(found.log_format)
         auth(found)
-        refuse_unsuitable(store_url(found))
         config = configuration(found)
+        refuse_unsuitable(store_url(found), config)
         if role == "dispatcher":
             run_dispatcher(found, config)
         elif role == "worker":

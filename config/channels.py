@@ -6,7 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from marshmallow import ValidationError
 
@@ -96,12 +96,14 @@ class Retention:
 
 @dataclass(frozen=True)
 class LedgerOptions:
-    """Sizes in bytes; `blobs` is `redis` or `directory:PATH`."""
+    """Sizes in bytes; `blobs` is `redis` or `directory:PATH`; no `durability`: the safest there is."""
 
     blob_threshold: int = 65_536
     blob_cap: int = 256 * 1024 * 1024
     blobs: str = "redis"
     max_body: int = 60 * 1024 * 1024
+    durability: Literal["fsync", "replica", "memory"] | None = None
+    durability_timeout: float = 2
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ TICKET_TYPES = (
     "websiteAndApp",
 )
 
+DURABILITIES = ("fsync", "replica", "memory")
 LOCKS = ("secret", "basic", "token")
 MIN_TOKEN = 16
 BODIES_DAYS = 30
@@ -78,6 +79,12 @@ def _basic(value: str) -> str:
     if not (user and password):
         raise values.InvalidValueError("must be user:password")
     return values.secret_text(value)
+
+
+def _durability(value: str) -> str:
+    if value not in DURABILITIES:
+        raise values.InvalidValueError(f"{value!r} is no durability; {nearest(value, DURABILITIES)}")
+    return value
 
 
 def _blobs(value: str) -> str:
@@ -193,6 +200,9 @@ class RetentionTable(Table):
 class LedgerTable(Table):
     """`[ledger]`."""
 
+    durability = Text(_durability)
+    # Shorter than the time-out of the connection.
+    durability_timeout = Number(0.01, 4, whole=False)
     blob_threshold = Number(0, MAX_BYTES)
     blob_cap = Number(1, MAX_BYTES)
     blobs = Text(_blobs)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flask import Flask
     from redis import Redis
 
+    from service.core.durability import Durability
+
 blueprint = Blueprint("health", __name__)
 
 
@@ -39,16 +41,17 @@ def readyz() -> tuple[dict[str, Any], int]:
     channels = len(web.config.channels)
     checks = {
         "config": {"status": "ok", "detail": f"{channels} channel{'' if channels == 1 else 's'}"},
-        "redis": _redis(web.redis),
+        "redis": _redis(web.redis, web.ledger.durability),
     }
     found = {check["status"] for check in checks.values()}
     status = next((status for status in ("failed", "warning") if status in found), "ok")
     return {"status": status, "checks": checks}, 503 if status == "failed" else 200
 
 
-def _redis(redis: Redis) -> dict[str, str]:
+def _redis(redis: Redis, durability: Durability) -> dict[str, str]:
     try:
         report = inspect(redis)
+        plan = durability.plan()
     except StoreUnsuitable as error:
         return {"status": "failed", "detail": str(error)}
     except RedisError as error:
@@ -56,6 +59,7 @@ def _redis(redis: Redis) -> dict[str, str]:
     refusal = writable(redis)
     if refusal:
         return {"status": "failed", "detail": refusal}
-    if report.problems:
-        return {"status": "warning", "detail": " ".join(report.problems)}
-    return {"status": "ok", "detail": f"version {report.version}"}
+    problems = [*report.problems, *([plan.lacking] if plan.lacking else [])]
+    if problems:
+        return {"status": "warning", "detail": " ".join(problems)}
+    return {"status": "ok", "detail": f"version {report.version}, durability {plan.told}"}

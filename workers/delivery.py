@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from config.logging import get_logger
-from service.core.errors import StaleToken
+from service.core.errors import NotDurable, StaleToken
 from service.core.ledger import Attempt, Closed, Outcome, State
 from service.core.ledger.model import moment
 from workers import verdicts
@@ -108,7 +108,10 @@ class Deliverer:
 
     def _file(self, hold: Hold, prepared: Prepared, absent_at: int, slot: Slot) -> Outcome:
         claim, payload = hold.claim, prepared.payload
-        number = self._ledger.begin(claim, payload, prepared.summary, absent_at=absent_at)
+        try:
+            number = self._ledger.begin(claim, payload, prepared.summary, absent_at=absent_at)
+        except NotDurable as error:
+            return verdicts.unsent(str(error))
         if isinstance(number, Closed):
             return verdicts.closed(number, prepared.location)
         grace = self._ledger.timings.grace

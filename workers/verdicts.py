@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.core.ledger import Failing, Outcome, State
+from service.core.ledger import Attempt, Failing, Outcome, State
+from service.core.ledger.model import moment
 from workers.schedule import Schedule
 from workers.spacebring.errors import CredentialsError, SpacebringError
 from workers.spacebring.limiter import LimiterBusyError
@@ -13,7 +14,7 @@ from workers.spacebring.limiter import LimiterBusyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.core.ledger import Attempt, Claim, Closed
+    from service.core.ledger import Claim, Closed
     from workers.reconcile import Sighting
     from workers.spacebring.limiter import Limiter
     from workers.spacebring.schemas import CreatedTicket
@@ -24,6 +25,8 @@ FORBIDDEN = 403
 _PERHAPS_REQUESTER = frozenset({400, 404, 422})
 # What may have been filed is looked for this soon; the look that counts comes after the grace.
 _FIRST_LOOK = 1.0
+# The ledger could not confirm a begin: not at once again.
+_AFRESH = 5.0
 # Where another event tries for the location, this one comes again then at the latest.
 _WAITS = 3600.0
 
@@ -96,6 +99,12 @@ def still_unknown(reason: str, delay: float) -> Outcome:
 def handed_back(claim: Claim, why: str) -> Outcome:
     """Give an event back of which this claim sent nothing."""
     return still_unknown(claim.event.reason, 0) if claim.uncertain else Outcome(State.QUEUED, reason=why)
+
+
+def unsent(why: str) -> Outcome:
+    """Give an event back whose attempt was begun, but nothing of it left this process."""
+    attempt = Attempt(moment(0), "not sent", None, why)
+    return Outcome(State.QUEUED, reason=why, delay=_AFRESH, attempt=attempt, uncounted=True)
 
 
 def closed(gate: Closed, location: str) -> Outcome:

@@ -9,12 +9,14 @@
     │   ├── UnsupportedContent     415
     │   ├── Invalid                422   only for senders that read the answer
     │   └── Unavailable            503   could not be made safe; the sender should try again
+    │       └── StoreFull              no room in Redis
     ├── UnreadableError        verified, but it does not parse as this source's payload
     ├── UnmappableError        parsed, but no ticket can be made of it
     └── LedgerError
         ├── NoSuchEvent
         ├── Forbidden              the event's state does not allow the operation
         ├── StaleToken             somebody else holds the event now
+        ├── NotDurable             written, but nobody confirms that it is safe
         └── StoreUnsuitable        Redis is a cluster, or otherwise not usable
 
 The first two are made in `config.errors`, the lowest layer, and are the same classes here.
@@ -97,6 +99,10 @@ class Unavailable(RequestError):  # noqa: N818
         super().__init__(message)
 
 
+class StoreFull(Unavailable):
+    """Redis has no room for new events: what room there is belongs to those it has."""
+
+
 class UnreadableError(BridgeError):
     """Verified, but not readable as this source's payload: becomes a dead letter."""
 
@@ -119,6 +125,10 @@ class Forbidden(LedgerError):  # noqa: N818
 
 class StaleToken(LedgerError):  # noqa: N818
     """The fencing token is not the event's latest: somebody else holds it now."""
+
+
+class NotDurable(LedgerError):  # noqa: N818 - named as what it says
+    """The write was not confirmed to be as safe as asked for: nobody may act on it."""
 
 
 class StoreUnsuitable(LedgerError):  # noqa: N818

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from service.core.epoch import on_connect
-from service.core.errors import StoreUnsuitable, Unavailable
+from service.core.errors import StoreFull, StoreUnsuitable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Headroom:
         self._nearly_full = False
 
     def check(self) -> None:
-        """Return if there is room; raises Unavailable if not. Asks the server once in a while only."""
+        """Return if there is room; raises StoreFull if not. Asks the server once in a while only."""
         now = self._clock()
         if now - self._asked >= self._every:
             memory: dict[str, Any] = self._redis.info("memory")
@@ -106,7 +106,7 @@ class Headroom:
             self._nearly_full = _ratio(used, limit) >= NEARLY_FULL
             self._asked = now
         if self._nearly_full:
-            raise Unavailable("The ledger is nearly full", 60)
+            raise StoreFull("The ledger is nearly full", 60)
 
 
 def writable(redis: Redis) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.core.blobs import DirectoryBlobs, RedisBlobs
+from service.core.durability import Durability
 from service.core.errors import ConfigError
 from service.core.ledger import Ledger
 from service.core.ledger.ledger import Keeping
@@ -52,7 +53,8 @@ def open_ledger(redis: Redis, config: Config, *, timings: Timings | None = None)
         content_hours=retention.content_hours,
         blob_threshold=options.blob_threshold,
     )
-    return Ledger(redis, blobs, keeping=keeping, timings=timings)
+    durability = Durability(redis, options.durability, within=options.durability_timeout)
+    return Ledger(redis, blobs, keeping=keeping, timings=timings, durability=durability)
 
 
 def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Mapping[str, Door]:

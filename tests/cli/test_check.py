@@ -41,7 +41,10 @@ def test_all_is_well_where_everything_answers(
 
     result = bridge("check")
 
-    assert result.output == "all is well\n"
+    assert result.output.splitlines() == [
+        "note: durability in force: memory (Redis may lose what it took in last when it dies)",
+        "all is well",
+    ]
     assert result.exit_code == 0
 
 
@@ -51,7 +54,21 @@ def test_missing_logins_are_notes_and_no_problems(
     found = printed(bridge("check", "--json"))
 
     assert found["ok"] is True
-    assert len(found["notes"]) == 2
+    assert len(found["notes"]) == 3
+
+
+def test_a_durability_that_the_server_cannot_give_is_a_problem_and_nothing_starts(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
+) -> None:
+    spacebring.setenv("BRIDGE_CONFIG", f'[ledger]\ndurability = "fsync"\n{CONFIG}')
+
+    result = bridge("check")
+
+    assert 'problem: ledger.durability is "fsync", but Redis keeps no append-only file' in result.output
+    for part in ("web", "worker"):
+        refused = bridge(part)
+        assert refused.exit_code == 1
+        assert "config set appendonly yes" in refused.output
 
 
 def test_everything_wrong_is_listed_at_once(

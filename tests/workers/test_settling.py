@@ -9,6 +9,7 @@ import requests
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.timeouts import JobTimeoutException
 
+from service.core.durability import Durability
 from service.core.ledger import Ledger, State
 from tests.workers.bench import ELSEWHERE, FORM, LOCATION, Bench
 from workers.reconcile import Look, Reconciler
@@ -352,6 +353,22 @@ def test_the_first_attempt_after_the_server_was_replaced_is_looked_for(bench: Be
     assert first.attempts == 0
     assert second.state is State.DELIVERED
     assert len(bench.tickets()) == 2
+
+
+def test_a_begin_that_nobody_confirms_sends_nothing_and_does_not_count(bench: Bench) -> None:
+    identifier = bench.accept()
+    # No append-only file: the server cannot confirm anything.
+    bench.ledger.durability = Durability(bench.redis, "fsync")
+
+    event = bench.deliver(identifier)
+
+    assert (event.state, event.tries, event.look_after) == (State.QUEUED, 0, 0)
+    assert [(one.outcome, one.error) for one in bench.ledger.attempts(identifier)] == [
+        ("not sent", "The ledger did not confirm in time that this is safe (fsync)")
+    ]
+    assert bench.tickets() == []
+    bench.ledger.durability = Durability(bench.redis)
+    assert bench.deliver(identifier).state is State.DELIVERED
 
 
 def test_a_worker_that_stops_hands_back_an_uncertain_event_as_it_is(bench: Bench) -> None:

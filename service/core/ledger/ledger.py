@@ -8,7 +8,8 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import Forbidden, NoSuchEvent, StaleToken
+from service.core.durability import Durability
+from service.core.errors import Forbidden, NoSuchEvent, NotDurable, StaleToken, Unavailable
 from service.core.ledger.ids import marker_of, new_event_id
 from service.core.ledger.model import Acceptance, Claim, Closed, Event, HandedOut, Outcome, Timings, clean
 from service.core.ledger.reader import Reader
@@ -29,6 +30,7 @@ _HOUR_MS = 3_600_000
 _SHOWN = 200
 # Long after any accept that is still on its way has ended.
 _ORPHAN_AGE = 3600
+_RETRY_AFTER = 5
 # Claims that never began an attempt before an event counts as poison.
 MAX_UNBEGUN = 3
 
@@ -54,9 +56,11 @@ class Ledger(Reader):
         *,
         keeping: Keeping | None = None,
         timings: Timings | None = None,
+        durability: Durability | None = None,
         prefix: str = PREFIX,
     ) -> None:
         super().__init__(redis, prefix)
+        self.durability = durability or Durability(redis)
         self.timings = timings or Timings()
         self._keeping = keeping or Keeping()
         self._blobs = blobs
@@ -68,7 +72,8 @@ class Ledger(Reader):
     ) -> Acceptance:
         """Keep a verified request, one event a part, unless a part's keys are known.
 
-        Gives each part's event, the first one's for a repeat. Raises Unavailable where there is no room.
+        Gives each part's event, the first one's for a repeat. Raises StoreFull where there is no room, or
+        Unavailable where nobody confirms in time that it is safe.
         """
         self._headroom.check()
         ids = [new_event_id() for _ in parts]
@@ -94,7 +99,10 @@ class Ledger(Reader):
         }
         if in_blob:
             self._blobs.put(ids[0], kept.body)
-        answer = json.loads(self._scripts.run("accept", json.dumps(record), b"" if in_blob else kept.body))
+        try:
+            answer = json.loads(self._write("accept", json.dumps(record), b"" if in_blob else kept.body))
+        except NotDurable as error:
+            raise Unavailable(f"{error}: please send this again", _RETRY_AFTER) from error
         fresh = frozenset(event for event, status in answer if status == "new")
         if in_blob and not fresh:
             self._blobs.delete(ids[0])
@@ -136,9 +144,10 @@ class Ledger(Reader):
         `absent_at` is when the look began that did not find the event's marker, in ms of Redis's clock.
         Gives Closed, and nothing may be sent, where delivery to the draft's location is paused. Raises
         StaleToken where the lease is over, or where an earlier attempt may have made a ticket and no look
-        late enough says otherwise: then nothing may be sent either.
+        late enough says otherwise; NotDurable where nobody confirms that it would be known after a crash:
+        then nothing may be sent either.
         """
-        answer = self._scripts.run(
+        answer = self._write(
             "begin",
             claim.event.id,
             claim.token,
@@ -253,6 +262,17 @@ class Ledger(Reader):
             return None
         meta: dict[str, Any] = json.loads(fields[b"meta"])
         return InboundRequest(meta["method"], meta["url"], Headers.of(meta["headers"]), body)
+
+    def _write(self, name: str, *arguments: str | bytes | float) -> Any:  # noqa: ANN401 - what Redis answers
+        """Run a script, and return when its writes are as safe as asked for; raises NotDurable if not."""
+        plan = self.durability.plan()
+        if not plan.command:
+            return self._scripts.run(name, *arguments)
+        answer, confirmed = self._scripts.run_and_wait(name, plan.command, *arguments)
+        if not plan.confirms(confirmed):
+            self.durability.forget()
+            raise NotDurable(f"The ledger did not confirm in time that this is safe ({plan.mode})")
+        return answer
 
     def _orphans(self) -> set[str]:
         """Give the bodies whose accept never went through: nobody was told that they are safe."""

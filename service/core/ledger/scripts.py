@@ -6,9 +6,13 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import NoScriptError
+
 from service.core.ledger.states import ACTIVE, FINISHED, allowed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
 NAMES = (
@@ -42,9 +46,33 @@ class Scripts:
     """Runs the scripts on one Redis, under one key prefix."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
+        # redis-py types answers as bytes or str; `connect` makes clients that answer bytes.
+        self._redis: Any = redis
         self._prefix = prefix
         self._scripts = {name: redis.register_script(source(name)) for name in NAMES}
 
     def run(self, name: str, *arguments: str | bytes | float) -> Any:  # noqa: ANN401 - what Redis answers
         """Run a script with the prefix and these arguments; raises redis.RedisError."""
         return self._scripts[name](args=[self._prefix, *arguments])
+
+    def run_and_wait(
+        self, name: str, wait: Sequence[str | int], *arguments: str | bytes | float
+    ) -> tuple[Any, object]:
+        """Run a script and, on its connection and in one round trip, the command that waits for its writes.
+
+        Gives both answers; an error of the wait is its answer. Raises redis.RedisError for the script's.
+        """
+        answers = self._pipe(name, wait, arguments)
+        if isinstance(answers[0], NoScriptError):
+            # Nothing has run yet, so it may be sent again.
+            self._redis.script_load(self._scripts[name].script)
+            answers = self._pipe(name, wait, arguments)
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        return answers[0], answers[1]
+
+    def _pipe(self, name: str, wait: Sequence[str | int], arguments: Sequence[str | bytes | float]) -> Any:  # noqa: ANN401 - what Redis answers
+        with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.evalsha(self._scripts[name].sha, 0, self._prefix, *arguments)
+            pipeline.execute_command(*wait)
+            return pipeline.execute(raise_on_error=False)

@@ -42,7 +42,7 @@ for _, part in ipairs(request.parts) do
     answer[#answer + 1] = {found, 'duplicate'}
   else
     -- The same id again is our own call, repeated after a lost answer.
-    if not found then create(part) end
+    if found then touch() else create(part) end
     answer[#answer + 1] = {part.id, 'new'}
   end
 end

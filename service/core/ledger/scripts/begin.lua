@@ -9,7 +9,12 @@ local id = ARGV[2]
 if not holds(id, ARGV[3]) or get(id, 'handed') == '1' or number(id, 'lease') <= t then return {'stale'} end
 local begun = number(id, 'begun')
 -- One attempt a claim: the same call again, after a lost answer, gives the same number.
-if begun > 0 then return get(id, 'begun_by') == ARGV[3] and {'begun', begun} or {'stale'} end
+if begun > 0 then
+  if get(id, 'begun_by') ~= ARGV[3] then return {'stale'} end
+  even_when_full()
+  touch()
+  return {'begun', begun}
+end
 local look_after = number(id, 'look_after')
 if look_after > 0 and tonumber(ARGV[7]) < look_after then return {'stale'} end
 

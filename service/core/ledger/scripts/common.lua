@@ -58,6 +58,10 @@ local function put(id, ...) redis.call('HSET', event_key(id), ...) end
 -- https://github.com/redis/redis/blob/7.0/src/script.c, scriptVerifyOOM
 local function even_when_full() redis.call('DEL', P .. 'nothing') end
 
+-- A write that changes nothing, for a call that repeats another: a wait for durability on this connection
+-- covers all that was written before on any, but answers at once where this one has written nothing.
+local function touch() redis.call('SET', P .. 'touched', 1) end
+
 local function count(name) redis.call('HINCRBY', P .. 'counters', name, 1) end
 
 local function dedupe_key(key) return P .. 'dedupe:' .. key end
