@@ -107,14 +107,17 @@ class Deliverer:
             return verdicts.handed_back(claim, "the ledger was away before anything was sent")
 
     def _file(self, hold: Hold, prepared: Prepared, absent_at: int, slot: Slot) -> Outcome:
-        claim, payload = hold.claim, prepared.payload
         try:
-            number = self._ledger.begin(claim, payload, prepared.summary, absent_at=absent_at)
+            begun = self._ledger.begin(hold.claim, prepared.payload, prepared.summary, absent_at=absent_at)
         except NotDurable as error:
             return verdicts.unsent(str(error))
-        if isinstance(number, Closed):
-            return verdicts.closed(number, prepared.location)
-        grace = self._ledger.timings.grace
+        if isinstance(begun, Closed):
+            return verdicts.closed(begun, prepared.location)
+        return self._send(hold, prepared, begun, slot)
+
+    def _send(self, hold: Hold, prepared: Prepared, number: int, slot: Slot) -> Outcome:
+        """Send the attempt of this number, and decide what follows from its end."""
+        claim, payload, grace = hold.claim, prepared.payload, self._ledger.timings.grace
         started = time.perf_counter()
 
         def attempt(outcome: str, status: int | None, error: str = "") -> Attempt:
