@@ -60,7 +60,7 @@ def show(event: str, *, as_json: bool) -> None:
         book = ledger()
         found = book.event(event)
         if as_json:
-            show_json(event_data(found, book.attempts(event)))
+            show_json(event_data(found, book.attempts(found.id)))
             return
         ticket = f"#{found.ticket_number} ({found.ticket_id})" if found.ticket_id else "none"
         for label, value in (
@@ -77,11 +77,11 @@ def show(event: str, *, as_json: bool) -> None:
             ),
         ):
             click.echo(f"{label:9} {value}")
-        for attempt in book.attempts(event):
+        for attempt in book.attempts(found.id):
             click.echo(
                 f"attempt   {attempt.at:%H:%M:%S} {attempt.outcome} {attempt.status or ''} {attempt.error}"
             )
-        for step in book.history(event):
+        for step in book.history(found.id):
             click.echo(f"history   {step.at:%H:%M:%S} {step.origin} -> {step.target} {step.why}")
         if found.draft:
             click.echo(f"\n{found.draft['text']}")

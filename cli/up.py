@@ -50,7 +50,7 @@ class Plan:
 
 def plan(settings: Settings, config: Config, host: str, processes: int) -> Plan:
     """Decide the environment of the parts: the embedded store, made-up secrets, the sandbox."""
-    environment = _logins(settings)
+    environment = {**_logins(settings), "BRIDGE_DATA_PERSISTENT": "true"}
     if settings.redis_url is None:
         environment["REDIS_URL"] = f"unix://{socket_path(settings.data)}"
     if not settings.has_credentials:

@@ -27,6 +27,7 @@ __all__ = [
     "Retention",
     "Rule",
     "Spacebring",
+    "SpoolOptions",
     "load_config",
 ]
 
@@ -107,6 +108,14 @@ class LedgerOptions:
 
 
 @dataclass(frozen=True)
+class SpoolOptions:
+    """Whether requests go to a spool on disk while Redis is away; None: where BRIDGE_DATA is persistent."""
+
+    enabled: bool | None = None
+    max_bytes: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
 class Delivery:
     """How patient delivery is, in seconds.
 
@@ -134,6 +143,7 @@ class Config:
     retention: Retention = field(default_factory=Retention)
     ledger: LedgerOptions = field(default_factory=LedgerOptions)
     delivery: Delivery = field(default_factory=Delivery)
+    spool: SpoolOptions = field(default_factory=SpoolOptions)
 
     def channel(self, name: str) -> Channel | None:
         """Give the channel of that name, or None."""
@@ -218,6 +228,7 @@ def _config(valid: Mapping[str, Any]) -> Config:
         retention=Retention(**valid.get("retention", {})),
         ledger=LedgerOptions(**valid.get("ledger", {})),
         delivery=Delivery(**valid.get("delivery", {})),
+        spool=SpoolOptions(**valid.get("spool", {})),
     )
 
 

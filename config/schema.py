@@ -221,6 +221,13 @@ class DeliveryTable(Table):
     tries = Number(1, 1000)
 
 
+class SpoolTable(Table):
+    """`[spool]`."""
+
+    enabled = Flag()
+    max_bytes = Number(1, MAX_BYTES)
+
+
 class BridgeTable(Table):
     """The whole file, and what one part of it says of another."""
 
@@ -232,6 +239,7 @@ class BridgeTable(Table):
     retention = fields.Nested(RetentionTable)
     ledger = fields.Nested(LedgerTable)
     delivery = fields.Nested(DeliveryTable)
+    spool = fields.Nested(SpoolTable)
 
     # These look at what was written, not at what was understood: beside an error they still find theirs.
     @validates_schema(pass_original=True, skip_on_field_errors=False)

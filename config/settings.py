@@ -39,6 +39,7 @@ class Settings:
     log_format: Literal["auto", "json", "console"] = "auto"
     sentry_dsn: Secret | None = None
     trusted_proxies: int = 0
+    data_persistent: bool = False
 
     @property
     def has_credentials(self) -> bool:
@@ -86,6 +87,12 @@ def _proxies(text: str) -> int:
     return int(text)
 
 
+def _yes_or_no(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise values.InvalidValueError(f"{text!r} is neither true nor false; give one of them")
+    return text == "true"
+
+
 def _dsn(text: str) -> Secret:
     from sentry_sdk.utils import BadDsn, Dsn  # noqa: PLC0415 - slow to import, and seldom needed
 
@@ -118,7 +125,15 @@ VARIABLES = (
     Variable(
         "BRIDGE_CONFIG", "config", "Path of the configuration file, or its whole TOML text.", "bridge.toml"
     ),
-    Variable("BRIDGE_DATA", "data", "Directory of the embedded store.", "data", read=Path),
+    Variable("BRIDGE_DATA", "data", "Directory of the embedded store and of the spool.", "data", read=Path),
+    Variable(
+        "BRIDGE_DATA_PERSISTENT",
+        "data_persistent",
+        "`true` where `BRIDGE_DATA` outlives a restart and a new release: while Redis is away, requests are "
+        "then kept in a spool there. `bridge up` sets it.",
+        "false",
+        read=_yes_or_no,
+    ),
     Variable(
         "BRIDGE_ADMIN_PASSWORD", "admin_password", "Password of the dashboard.", secret=True, read=_secret
     ),

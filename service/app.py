@@ -18,7 +18,7 @@ from config.settings import load_settings
 from service import api, dashboard, health, hooks, metrics
 from service.core.errors import ConfigError, TooLarge
 from service.core.store import connect
-from service.core.wiring import open_doors, open_ledger
+from service.core.wiring import open_doors, open_ledger, open_spool
 from service.web import EXTENSION, Web
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def create_app(
         # Who asked is counted from the outermost proxy of ours; how, is what the nearest one says. Not the
         # host: proxies such as Heroku's keep it in Host, and hand on whatever X-Forwarded-Host a caller sent.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=0)  # type: ignore[method-assign]
-    app.extensions[EXTENSION] = Web(settings, config, open_ledger(redis, config), redis, doors)
+    app.extensions[EXTENSION] = Web(
+        settings, config, open_ledger(redis, config), redis, open_spool(settings, config), doors
+    )
     app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for part in (hooks, api, dashboard, health, metrics):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from service.core.durability import Durability
+    from service.core.spool import Spool
 
 blueprint = Blueprint("health", __name__)
 
@@ -35,6 +37,7 @@ def livez() -> tuple[dict[str, Any], int]:
 def readyz() -> tuple[dict[str, Any], int]:
     """Answer 200 where events can be taken in, else 503. It does not depend on Spacebring.
 
+    Where Redis takes no writes it is a 503, also while the spool takes requests in its place.
     A setting of Redis's that is a danger is reported as a warning: restarting would not mend it.
     """
     web = current()
@@ -42,6 +45,7 @@ def readyz() -> tuple[dict[str, Any], int]:
     checks = {
         "config": {"status": "ok", "detail": f"{channels} channel{'' if channels == 1 else 's'}"},
         "redis": _redis(web.redis, web.ledger.durability),
+        "spool": _spool(web.spool),
     }
     found = {check["status"] for check in checks.values()}
     status = next((status for status in ("failed", "warning") if status in found), "ok")
@@ -63,3 +67,15 @@ def _redis(redis: Redis, durability: Durability) -> dict[str, str]:
     if problems:
         return {"status": "warning", "detail": " ".join(problems)}
     return {"status": "ok", "detail": f"version {report.version}, durability {plan.told}"}
+
+
+def _spool(spool: Spool) -> dict[str, str]:
+    takes = "takes requests while Redis does not" if spool.enabled else "off"
+    try:
+        depth = spool.depth()
+    except sqlite3.Error as error:
+        return {"status": "warning", "detail": f"cannot be read: {type(error).__name__}"}
+    if depth.requests:
+        waits = f"{takes}; {depth.requests} waiting for Redis ({depth.size} bytes)"
+        return {"status": "warning", "detail": waits}
+    return {"status": "ok", "detail": takes}

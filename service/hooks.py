@@ -12,6 +12,7 @@ from service.core.errors import (
     Invalid,
     NoSuchChannel,
     RequestError,
+    StoreFull,
     Unauthorized,
     Unavailable,
     UnreadableError,
@@ -98,16 +99,23 @@ def _identify(source: Source, verified: Verified) -> Sequence[Part]:
 
 
 def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Acceptance:
+    """Keep the request in the ledger, or in the spool where the ledger is away or full."""
+    web = current()
+    parcel = web.ledger.parcel(
+        inbound,
+        channel=door.channel.name,
+        source=door.source.name,
+        lane=door.source.lane,
+        parts=parts,
+    )
     try:
-        return current().ledger.accept(
-            inbound,
-            channel=door.channel.name,
-            source=door.source.name,
-            lane=door.source.lane,
-            parts=parts,
-        )
-    except RedisError as error:
-        raise Unavailable("The ledger cannot be reached: please send this again", _RETRY_AFTER) from error
+        return web.ledger.keep(parcel)
+    except StoreFull:
+        if not web.spool.enabled:
+            raise
+        return web.spool.put(parcel)
+    except RedisError:
+        return web.spool.put(parcel)
 
 
 def _answer(source: Source, verified: Verified, acceptance: Acceptance) -> Response:

@@ -35,7 +35,7 @@ def metrics() -> Response:
     web = current()
     registry = CollectorRegistry()
     try:
-        registry.register(Figures(overview(web.ledger, web.redis)))
+        registry.register(Figures(overview(web.ledger, web.redis), web.spool.waiting()))
     except RedisError as error:
         why = f"Redis cannot be asked: {type(error).__name__}\n"
         return Response(why, 503, {"Retry-After": "10"}, content_type="text/plain; charset=utf-8")
@@ -45,8 +45,9 @@ def metrics() -> Response:
 class Figures(Collector):
     """An overview as metrics."""
 
-    def __init__(self, view: Overview) -> None:
+    def __init__(self, view: Overview, spooled: int) -> None:
         self._view = view
+        self._spooled = spooled
 
     def collect(self) -> Iterable[Metric]:
         """Give each figure, with what it means."""
@@ -71,6 +72,9 @@ class Figures(Collector):
             stats.uncertain,
         )
         yield GaugeMetricFamily("bridge_second_tickets", "Events that made a second ticket.", stats.alarms)
+        yield GaugeMetricFamily(
+            "bridge_spooled", "Requests in this machine's spool; -1 where it cannot be read.", self._spooled
+        )
         steps = CounterMetricFamily(
             "bridge_steps", "What happened to events since the ledger began.", labels=("step", "channel")
         )

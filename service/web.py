@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from config.channels import Config
     from config.settings import Settings
     from service.core.ledger import Ledger
+    from service.core.spool import Spool
     from service.core.wiring import Door
 
 EXTENSION = "bridge"
@@ -28,6 +29,7 @@ class Web:
     config: Config
     ledger: Ledger
     redis: Redis
+    spool: Spool
     doors: Mapping[str, Door] = field(default_factory=dict)
 
 

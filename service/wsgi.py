@@ -1,5 +1,9 @@
 """The WSGI entry for gunicorn: `gunicorn -c python:config.gunicorn service.wsgi:app`."""
 
 from service.app import create_app
+from service.core.drainer import Drainer
+from service.web import EXTENSION
 
 app = create_app()
+_web = app.extensions[EXTENSION]
+Drainer(_web.spool, _web.ledger).start()

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.core.errors import Unavailable
+from service.core.errors import StoreFull, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,9 +68,9 @@ class RedisBlobs:
         return f"{self._prefix}blob:{key}"
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep the body; raises Unavailable where the cap is reached."""
+        """Keep the body; raises StoreFull where the cap is reached."""
         if not self._put(keys=[self._key(key), self._sizes(), self._times()], args=[data, key, self._cap]):
-            raise Unavailable("The store for large bodies is full: raise ledger.blob_cap or purge", 60)
+            raise StoreFull("The store for large bodies is full: raise ledger.blob_cap or purge", 60)
 
     def get(self, key: str) -> bytes | None:
         """Give the body, or None where it is not there."""

@@ -16,6 +16,7 @@ from service.core.ledger.ledger import Keeping
 from service.core.registry import discover
 from service.core.signing import Locks
 from service.core.source import SourceOptions
+from service.core.spool import Spool
 from service.core.store import PREFIX
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from config.channels import Channel, Config
     from config.secrets import Secret
+    from config.settings import Settings
     from service.core.blobs import Blobs
     from service.core.ledger import Timings
     from service.core.source import Source
@@ -55,6 +57,16 @@ def open_ledger(redis: Redis, config: Config, *, timings: Timings | None = None)
     )
     durability = Durability(redis, options.durability, within=options.durability_timeout)
     return Ledger(redis, blobs, keeping=keeping, timings=timings, durability=durability)
+
+
+def open_spool(settings: Settings, config: Config) -> Spool:
+    """Give the spool below BRIDGE_DATA; on where that is persistent, or bridge.toml says so."""
+    enabled, options = config.spool.enabled, config.spool
+    return Spool(
+        settings.data / "spool",
+        enabled=settings.data_persistent if enabled is None else enabled,
+        max_bytes=options.max_bytes,
+    )
 
 
 def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Mapping[str, Door]:

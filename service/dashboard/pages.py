@@ -40,6 +40,7 @@ def overview() -> ResponseReturnValue:
     return render_template(
         "overview.html",
         view=look(web.ledger, web.redis),
+        spooled=web.spool.waiting(),
         alarms=web.ledger.alarms()[:_URGENT],
         urgent=web.ledger.events(states=[State.DEAD], limit=_URGENT).events,
         recent=web.ledger.events(limit=_RECENT).events,
@@ -78,8 +79,8 @@ def event(event: str) -> ResponseReturnValue:
         event=found,
         inbound=request_kept,
         body=shown(request_kept) if request_kept else None,
-        attempts=ledger.attempts(event),
-        history=ledger.history(event),
+        attempts=ledger.attempts(found.id),
+        history=ledger.history(found.id),
         operations=[
             name
             for name in operations.OPERATIONS[found.state]

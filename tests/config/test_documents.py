@@ -17,6 +17,7 @@ from config.schema import (
     RetentionTable,
     RuleTable,
     SpacebringTable,
+    SpoolTable,
     Table,
 )
 from config.settings import VARIABLES, Settings, load_settings
@@ -100,6 +101,7 @@ def test_the_page_lists_every_variable_as_the_table_has_it() -> None:
         ("#### Rules", RuleTable),
         ("### [retention]", RetentionTable),
         ("### [ledger]", LedgerTable),
+        ("### [spool]", SpoolTable),
     ],
 )
 def test_the_page_lists_every_key_of_each_table(heading: str, table: type[Table]) -> None:
@@ -110,7 +112,7 @@ def test_the_page_has_a_section_for_each_table_of_the_file() -> None:
     assert re.findall(r"^### \[+(\w+)\]+$", PAGE, re.MULTILINE) == list(BridgeTable.keys())
 
 
-@pytest.mark.parametrize("heading", ["### [spacebring]", "### [retention]", "### [ledger]"])
+@pytest.mark.parametrize("heading", ["### [spacebring]", "### [retention]", "### [ledger]", "### [spool]"])
 def test_the_defaults_that_the_page_names_are_those_of_the_code(heading: str) -> None:
     name = heading.strip("# []")
     defaults = getattr(load_config("\n", environ={}), name)

@@ -49,6 +49,7 @@ def test_every_variable_reaches_its_field() -> None:
             "LOG_FORMAT": "json",
             "SENTRY_DSN": "https://key@sentry.example/1 ",
             "BRIDGE_TRUSTED_PROXIES": "2",
+            "BRIDGE_DATA_PERSISTENT": "true",
         }
     )
 
@@ -70,6 +71,7 @@ def test_every_variable_reaches_its_field() -> None:
         log_format="json",
         sentry_dsn=Secret("https://key@sentry.example/1"),
         trusted_proxies=2,
+        data_persistent=True,
     )
     for hidden in ("pw", "other.toml", "shh"):
         assert hidden not in repr(settings)

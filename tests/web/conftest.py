@@ -74,6 +74,20 @@ def away(valkey: Valkey) -> Iterator[Redis]:
     client.close()
 
 
+@pytest.fixture
+def configured(redis: Redis) -> Iterator[Callable[[str, str], None]]:
+    """Set an option of the server; the test's end sets all back."""
+    before: dict[str, str] = {}
+
+    def set_option(name: str, value: str) -> None:
+        before.setdefault(name, str(dict(redis.config_get(name))[name]))
+        redis.config_set(name, value)
+
+    yield set_option
+    for name, value in before.items():
+        redis.config_set(name, value)
+
+
 @dataclass
 class Browser:
     """A client that keeps its cookies and takes the CSRF token from the page, as a form does."""

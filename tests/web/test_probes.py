@@ -29,20 +29,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def configured(redis: Redis) -> Iterator[Callable[[str, str], None]]:
-    """Set an option of the server; the test's end sets all back."""
-    before: dict[str, str] = {}
-
-    def set_option(name: str, value: str) -> None:
-        before.setdefault(name, str(dict(redis.config_get(name))[name]))
-        redis.config_set(name, value)
-
-    yield set_option
-    for name, value in before.items():
-        redis.config_set(name, value)
-
-
-@pytest.fixture
 def cluster() -> Iterator[Redis]:
     """Give a client of a server in cluster mode."""
     folder = Path(tempfile.mkdtemp(prefix="vc"))

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 from service.core.durability import Durability
 from service.core.errors import Forbidden, NoSuchEvent, NotDurable, StaleToken, Unavailable
 from service.core.ledger.ids import marker_of, new_event_id
-from service.core.ledger.model import Acceptance, Claim, Closed, Event, HandedOut, Outcome, Timings, clean
+from service.core.ledger.model import (
+    Acceptance,
+    Claim,
+    Closed,
+    Event,
+    HandedOut,
+    Outcome,
+    Parcel,
+    Timings,
+    clean,
+)
 from service.core.ledger.reader import Reader
 from service.core.ledger.scripts import Scripts
 from service.core.request import Headers, InboundRequest
@@ -70,21 +80,21 @@ class Ledger(Reader):
     def accept(
         self, request: InboundRequest, *, channel: str, source: str, lane: Lane, parts: Sequence[Part]
     ) -> Acceptance:
-        """Keep a verified request, one event a part, unless a part's keys are known.
+        """Keep a verified request, as `keep` does."""
+        return self.keep(self.parcel(request, channel=channel, source=source, lane=lane, parts=parts))
 
-        Gives each part's event, the first one's for a repeat. Raises StoreFull where there is no room, or
-        Unavailable where nobody confirms in time that it is safe.
-        """
-        self._headroom.check()
+    def parcel(
+        self, request: InboundRequest, *, channel: str, source: str, lane: Lane, parts: Sequence[Part]
+    ) -> Parcel:
+        """Make a parcel of a verified request, one event a part, each with its id; Redis is not asked."""
         ids = [new_event_id() for _ in parts]
         kept = request.without_secrets()
-        in_blob = len(kept.body) > self._keeping.blob_threshold
         record = {
             "id": ids[0],
             "channel": channel,
             "source": source,
             "lane": lane,
-            "blob": in_blob,
+            "blob": len(kept.body) > self._keeping.blob_threshold,
             "meta": json.dumps({"method": kept.method, "url": kept.url, "headers": list(kept.headers)}),
             "parts": [
                 {
@@ -97,15 +107,27 @@ class Ledger(Reader):
                 for event, part in zip(ids, parts, strict=True)
             ],
         }
+        return Parcel(record, kept.body)
+
+    def keep(self, parcel: Parcel) -> Acceptance:
+        """Keep a parcel, one event a part, unless a part's keys are known; the same parcel may come again.
+
+        Gives each part's event, the first one's for a repeat. Raises StoreFull where there is no room, or
+        Unavailable where nobody confirms in time that it is safe.
+        """
+        self._headroom.check()
+        request, in_blob = parcel.record["id"], parcel.record["blob"]
         if in_blob:
-            self._blobs.put(ids[0], kept.body)
+            self._blobs.put(request, parcel.body)
         try:
-            answer = json.loads(self._write("accept", json.dumps(record), b"" if in_blob else kept.body))
+            answer = json.loads(
+                self._write("accept", json.dumps(parcel.record), b"" if in_blob else parcel.body)
+            )
         except NotDurable as error:
             raise Unavailable(f"{error}: please send this again", _RETRY_AFTER) from error
         fresh = frozenset(event for event, status in answer if status == "new")
         if in_blob and not fresh:
-            self._blobs.delete(ids[0])
+            self._blobs.delete(request)
         return Acceptance(tuple(event for event, _ in answer), fresh)
 
     def take(self, most: int, *, cap: int) -> Sequence[HandedOut]:
@@ -193,6 +215,7 @@ class Ledger(Reader):
         A replayed event that may have made a ticket is looked for first, unless `confirmed` says that a
         person has looked. Raises NoSuchEvent, or Forbidden where the state does not allow it.
         """
+        event = self.resolve(event)
         answer = self._scripts.run(
             "operate", event, operation, by, "1" if confirmed else "0", _ms(self.timings.grace)
         ).decode()

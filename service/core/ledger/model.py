@@ -44,6 +44,20 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Parcel:
+    """A request on its way into the ledger: `record` as the script `accept` takes it, and the body."""
+
+    record: Mapping[str, Any]
+    body: bytes
+
+    @property
+    def parts(self) -> Sequence[Mapping[str, Any]]:
+        """Each event's share: its id, and its dedupe keys with their lives in ms."""
+        parts: Sequence[Mapping[str, Any]] = self.record["parts"]
+        return parts
+
+
+@dataclass(frozen=True)
 class Acceptance:
     """What became of a request: one event id a part, and which of them are new."""
 

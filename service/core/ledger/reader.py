@@ -31,13 +31,20 @@ class Reader:
         self._prefix = prefix
 
     def event(self, event: str) -> Event:
-        """Give one event; raises NoSuchEvent."""
+        """Give one event, also by an id that it had in the spool; raises NoSuchEvent."""
         fields = self._redis.hgetall(f"{self._prefix}event:{event}")
+        if not fields and (first := self.resolve(event)) != event:
+            return self.event(first)
         if not fields:
             raise NoSuchEvent(f"No event {event}: it never was, or retention has aged it out")
         found = Event.of(fields)
         score = self._redis.zscore(f"{self._prefix}due:{found.lane}", event)
         return Event(**{**vars(found), "due": moment(score) if score is not None else None})
+
+    def resolve(self, event: str) -> str:
+        """Give the id under which an event is kept: the first one's for a repeat that went to the spool."""
+        first: bytes | None = self._redis.get(f"{self._prefix}alias:{event}")
+        return first.decode() if first else event
 
     def attempts(self, event: str) -> Sequence[Attempt]:
         """Give the attempts of an event, oldest first."""

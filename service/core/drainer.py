@@ -1,0 +1,95 @@
+"""Moves the spool into the ledger, once Redis takes requests again."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from config.logging import get_logger
+from service.core.errors import StoreFull, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from service.core.ledger import Ledger
+    from service.core.spool import Spool
+
+_log = get_logger("spool")
+_SHORTEST = 1.0
+_LONGEST = 10.0
+
+
+class Drainer:
+    """One for each web process; a lock on a file lets one at a time work."""
+
+    def __init__(self, spool: Spool, ledger: Ledger) -> None:
+        self._spool = spool
+        self._ledger = ledger
+
+    def start(self) -> threading.Thread:
+        """Drain for as long as this process lives: whenever it dies, the next goes on."""
+        never = threading.Event()
+        thread = threading.Thread(target=self.run, args=(never.wait,), name="drainer", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self, wait: Callable[[float], object]) -> None:
+        """Drain again and again until `wait`, which is given seconds, says that it is over."""
+        pause = _SHORTEST
+        while not wait(pause):
+            try:
+                self.drain()
+                pause = _SHORTEST
+            except (RedisError, Unavailable) as error:
+                pause = min(pause * 2, _LONGEST)
+                _log.info("the spool waits for Redis", error=type(error).__name__, again_in=pause)
+            except Exception:  # noqa: BLE001 - see below
+                # Whatever it is: what waits here has been accepted, and must not wait for a restart.
+                pause = _LONGEST
+                _log.exception("the spool cannot be drained", again_in=pause)
+
+    def drain(self) -> int:
+        """Move all that Redis takes, oldest first; gives how many requests.
+
+        Dying between the two steps of one does no harm: the ledger knows the id when it comes again.
+        Raises redis.RedisError or Unavailable where the ledger takes none, sqlite3.Error, OSError.
+        """
+        moved = 0
+        if self._spool.after(0) is None:
+            return moved
+        with self._alone() as alone:
+            number = 0
+            while alone and (found := self._spool.after(number)) is not None:
+                number, parcel = found
+                try:
+                    self._ledger.keep(parcel)
+                except StoreFull as error:
+                    # Perhaps no room for one that is large, but for the next.
+                    _log.warning("no room for a request of the spool", number=number, error=str(error))
+                else:
+                    self._spool.remove(number)
+                    moved += 1
+        if moved:
+            _log.info("spool drained", requests=moved)
+        return moved
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        descriptor = os.open(self._spool.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            yield _locked(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
