@@ -68,9 +68,9 @@ def findings() -> tuple[list[str], list[str]]:
 
 
 def _store(found: Settings, config: Config) -> tuple[list[str], list[str]]:
-    if found.redis_url is None:
+    if found.store is None:
         return [NO_STORE], []
-    with connect(found.redis_url) as redis:
+    with connect(found.store) as redis:
         try:
             report = inspect(redis)
             refused = writable(redis)

@@ -47,11 +47,11 @@ def configuration(found: Settings) -> Config:
 
 def store(found: Settings) -> Redis:
     """Give the connection to Redis; raises ConfigError where no server is known."""
-    if found.redis_url is None:
+    if found.store is None:
         raise ConfigError(
             [f"REDIS_URL is not set, and no `bridge up` runs on {found.data}: set REDIS_URL or start one"]
         )
-    return connect(found.redis_url)
+    return connect(found.store)
 
 
 def ledger() -> Ledger:

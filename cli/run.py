@@ -22,10 +22,11 @@ from sandbox.server import serve
 from service.core.errors import ConfigError
 from service.core.store import connect, inspect
 from service.core.wiring import open_doors, open_ledger
-from workers.main import auth, run_dispatcher, run_pool, run_worker, store_url
+from workers.main import auth, run_dispatcher, run_pool, run_worker, store
 
 if TYPE_CHECKING:
     from config.channels import Config
+    from config.store import StoreAddress
 
 _ROOT = Path(__file__).resolve().parent.parent
 # Known to the sandbox, so that the look-up of a requester can be tried.
@@ -54,7 +55,7 @@ def web(host: str) -> None:
         found = settings()
         auth(found)
         config = configuration(found)
-        refuse_unsuitable(store_url(found), config)
+        refuse_unsuitable(store(found), config)
         open_doors(config)
         environment = {**os.environ, "PYTHONPATH": _with_root(os.environ.get("PYTHONPATH"))}
         command = [
@@ -64,9 +65,9 @@ def web(host: str) -> None:
         os.execve(sys.executable, command, environment)  # noqa: S606 - this process becomes gunicorn
 
 
-def refuse_unsuitable(url: str, config: Config) -> None:
+def refuse_unsuitable(address: StoreAddress, config: Config) -> None:
     """Raise StoreUnsuitable for a server that can never do what is asked; one that is away may still come."""
-    with connect(url) as redis, suppress(RedisError):
+    with connect(address) as redis, suppress(RedisError):
         inspect(redis)
         open_ledger(redis, config).durability.refuse_lacking()
 
@@ -85,7 +86,7 @@ def worker(processes: int, role: str) -> None:
         configure_logging(found.log_format)
         auth(found)
         config = configuration(found)
-        refuse_unsuitable(store_url(found), config)
+        refuse_unsuitable(store(found), config)
         if role == "dispatcher":
             run_dispatcher(found, config)
         elif role == "worker":

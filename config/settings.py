@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from config import values
 from config.errors import ConfigError
 from config.secrets import Secret
+from config.store import StoreAddress, store_tls, store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ class Settings:
     """What the environment says. Values that may hold a password stay out of the `repr`."""
 
     redis_url: str | None = field(default=None, repr=False)
+    redis_tls: str = "verify"
     port: int = 8000
     config: str = field(default="bridge.toml", repr=False)
     data: Path = Path("data")
@@ -40,6 +42,11 @@ class Settings:
     sentry_dsn: Secret | None = None
     trusted_proxies: int = 0
     data_persistent: bool = False
+
+    @property
+    def store(self) -> StoreAddress | None:
+        """Where Redis is, or None where nothing says so."""
+        return None if self.redis_url is None else StoreAddress(self.redis_url, self.redis_tls)
 
     @property
     def has_credentials(self) -> bool:
@@ -117,9 +124,17 @@ VARIABLES = (
     Variable(
         "REDIS_URL",
         "redis_url",
-        "Redis or Valkey server: `redis://`, `rediss://` or `unix://`. "
-        "Without it `bridge up` starts an embedded Valkey.",
-        read=values.redis_url,
+        "Redis or Valkey server: `redis://`, `rediss://` or `unix://`, or its Sentinels: "
+        "`redis+sentinel://host,host/service`. Without it `bridge up` starts an embedded Valkey.",
+        read=store_url,
+    ),
+    Variable(
+        "REDIS_TLS",
+        "redis_tls",
+        "How the certificate of a `rediss://` server is checked: `verify`, `insecure` (self-signed, as "
+        "Heroku's), or the path of a CA's certificate.",
+        "verify",
+        read=store_tls,
     ),
     Variable("PORT", "port", "Port of the web side.", "8000", read=_port),
     Variable(

@@ -71,8 +71,8 @@ def redis_url(value: str) -> str:
     parts = _parts(value)
     if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
         raise InvalidValueError(
-            "is not the URL of a Redis server; it starts with redis://, rediss:// or unix://, "
-            "such as redis://127.0.0.1:6379/0"
+            "is not the URL of a Redis server; it starts with redis://, rediss://, redis+sentinel:// or "
+            "unix://, such as redis://127.0.0.1:6379/0"
         )
     if parts.scheme == "unix" and not parts.path:
         raise InvalidValueError("names no socket; write unix:///path/to/redis.sock")

@@ -50,9 +50,9 @@ def create_app(
     report_errors(settings.sentry_dsn, FlaskIntegration())
     doors = open_doors(config, clock=clock)
     if redis is None:
-        if settings.redis_url is None:
+        if settings.store is None:
             raise ConfigError(["REDIS_URL is not set: give the URL of a Redis or Valkey server"])
-        redis = connect(settings.redis_url)
+        redis = connect(settings.store)
     app = Flask(__name__, static_folder=None)
     if settings.trusted_proxies:
         # Who asked is counted from the outermost proxy of ours; how, is what the nearest one says. Not the

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from config.channels import Config
     from config.settings import Settings
+    from config.store import StoreAddress
 
 _log = get_logger("worker")
 _ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +94,7 @@ def options(config: Config) -> Options:
 def run_dispatcher(settings: Settings, config: Config) -> None:
     """Dispatch until SIGTERM."""
     report_errors(settings.sentry_dsn)
-    redis = connect(store_url(settings))
+    redis = connect(store(settings))
     stopped: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -108,12 +109,12 @@ def run_dispatcher(settings: Settings, config: Config) -> None:
 def run_worker(settings: Settings, config: Config) -> None:
     """Work jobs until SIGTERM."""
     report_errors(settings.sentry_dsn, RqIntegration())
-    redis = connect(store_url(settings))
+    redis = connect(store(settings))
     name = f"{socket.gethostname()}-{os.getpid()}"
     worker = DeliveryWorker(
         [Queue(TICKETS, connection=redis, serializer="json")],
         name=f"{name}-{os.urandom(3).hex()}",
-        connection=connect(store_url(settings)),
+        connection=connect(store(settings)),
         serializer="json",
         worker_ttl=WORKER_TTL,
         log_job_description=False,
@@ -157,8 +158,8 @@ def auth(settings: Settings) -> BearerAuth | BasicAuth:
     raise ConfigError([NO_CREDENTIALS])
 
 
-def store_url(settings: Settings) -> str:
-    """Give the URL of Redis; raises ConfigError where there is none."""
-    if settings.redis_url is None:
+def store(settings: Settings) -> StoreAddress:
+    """Give the address of Redis; raises ConfigError where there is none."""
+    if settings.store is None:
         raise ConfigError([NO_STORE])
-    return settings.redis_url
+    return settings.store

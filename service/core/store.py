@@ -11,7 +11,9 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
+from config.store import StoreAddress
 from service.core.epoch import on_connect
 from service.core.errors import StoreFull, StoreUnsuitable
 
@@ -20,23 +22,50 @@ if TYPE_CHECKING:
 
 PREFIX = "bridge:"
 NEARLY_FULL = 0.9
+# Before any command on a new connection.
+_HOOK = partial(on_connect, prefix=PREFIX)
+# redis-py's own is not typed.
+_Sentinel: Any = Sentinel
 
 
-def connect(url: str, *, timeout: float = 5.0) -> Redis:
-    """Give a client for `redis://`, `rediss://` or `unix://`; nothing is sent yet.
+def connect(where: StoreAddress | str, *, timeout: float = 5.0) -> Redis:
+    """Give a client for the server, through its Sentinels or not; nothing is sent yet.
 
-    A call is never repeated behind our back: whether a script may run twice is the ledger's to say. A new
-    connection first compares the server's history with the one known.
+    A bare URL is a `unix://` socket's, which has no certificate to check: others are a ValueError.
+    A call is never repeated behind our back: whether a script may run twice is the ledger's to say. A
+    connection that is lost is made anew by the next call.
     """
-    client: Redis = Redis.from_url(
-        url,
-        socket_connect_timeout=timeout,
-        socket_timeout=timeout,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 0),
-        redis_connect_func=partial(on_connect, prefix=PREFIX),
-    )
-    return client
+    address = where if isinstance(where, StoreAddress) else _socket(where)
+    plain: dict[str, Any] = {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    own = {**plain, "health_check_interval": 30, "redis_connect_func": _HOOK}
+    tls = _tls(address) if address.encrypted else {}
+    found = address.sentinel
+    if found is None:
+        client: Redis = Redis.from_url(address.url, **own, **tls)
+        return client
+    encrypted = {"ssl": True, **tls} if address.encrypted else {}
+    logins = {"username": found.sentinel_username, "password": found.sentinel_password}
+    sentinels = _Sentinel(list(found.hosts), sentinel_kwargs={**plain, **logins, **encrypted})
+    logins = {"username": found.username, "password": found.password}
+    primary: Redis = sentinels.master_for(found.service, db=found.db, **logins, **own, **encrypted)
+    return primary
+
+
+def _socket(url: str) -> StoreAddress:
+    if not url.startswith("unix://"):
+        raise ValueError("A server that is not a Unix socket needs a StoreAddress: see Settings.store")
+    return StoreAddress(url)
+
+
+def _tls(address: StoreAddress) -> dict[str, Any]:
+    if address.tls == "insecure":
+        # Encrypted, but to whoever answers.
+        return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    return {} if address.tls == "verify" else {"ssl_ca_certs": address.tls}
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ def test_every_variable_reaches_its_field() -> None:
     settings = load_settings(
         {
             "REDIS_URL": "rediss://user:pw@store.example:6380/2",
+            "REDIS_TLS": "insecure",
             "PORT": " 8080 ",
             "BRIDGE_CONFIG": "other.toml",
             "BRIDGE_DATA": "var",
@@ -55,6 +56,7 @@ def test_every_variable_reaches_its_field() -> None:
 
     assert settings == Settings(
         redis_url="rediss://user:pw@store.example:6380/2",
+        redis_tls="insecure",
         port=8080,
         config="other.toml",
         data=Path("var"),

@@ -27,6 +27,7 @@ SERVERS = [
     for name, binary in (("valkey", str(get_binary_path())), ("redis", shutil.which("redis-server")))
     if binary
 ]
+needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server here")
 
 
 @pytest.fixture(scope="module", params=SERVERS)

@@ -16,7 +16,7 @@ from service.core.errors import NotDurable, StoreUnsuitable, Unavailable
 from service.core.ledger import Ledger
 from service.core.store import PREFIX, connect
 from tests.conftest import Valkey
-from tests.ledger.conftest import SERVERS
+from tests.ledger.conftest import SERVERS, needs_redis
 from tests.ledger.steps import DRAFT, Steps
 from tests.ledger.test_store import free_port
 
@@ -118,6 +118,7 @@ def test_the_default_is_the_safest_that_the_server_can(start: Callable[..., Valk
         ]
 
 
+@needs_redis
 def test_a_server_that_always_fsyncs_needs_no_wait(start: Callable[..., Valkey]) -> None:
     with connect(start(shutil.which("redis-server"), appendfsync="always").url) as client:
         plan = Durability(client, "fsync").plan()
@@ -125,6 +126,7 @@ def test_a_server_that_always_fsyncs_needs_no_wait(start: Callable[..., Valkey])
         assert steps(client, "fsync").accept()
 
 
+@needs_redis
 def test_an_older_server_that_fsyncs_now_and_then_lacks_what_it_takes(start: Callable[..., Valkey]) -> None:
     with connect(start(shutil.which("redis-server")).url) as client:
         durability = Durability(client, "fsync")
@@ -132,6 +134,7 @@ def test_an_older_server_that_fsyncs_now_and_then_lacks_what_it_takes(start: Cal
             durability.refuse_lacking()
 
 
+@needs_redis
 def test_where_config_is_forbidden_nothing_is_assumed(start: Callable[..., Valkey]) -> None:
     server = start(shutil.which("redis-server"), appendfsync="always")
     with connect(server.url) as client:

