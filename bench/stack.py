@@ -69,11 +69,11 @@ class Stack:
             "SPACEBRING_NETWORK_ID": DEFAULT_NETWORK_ID,
         }
 
-    def bridge(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a `bridge` command; its output goes to a file of its name."""
+    def bridge(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a `bridge` command, with more in its environment; its output goes to a file of its name."""
         with (self.folder / f"{arguments[0]}.log").open("wb") as log:
             command = [sys.executable, str(ROOT / "bin" / "bridge"), *arguments]
-            return subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            return subprocess.Popen(command, env=self._environment | environment, stdout=log, stderr=log)
 
     def workers_are(self, count: int) -> bool:
         """Say whether so many workers are alive."""

@@ -95,6 +95,9 @@ def store_part(data: Path, binary: str, descriptor: int) -> Part:
         "dir": str((data / "store").resolve()),
         "appendonly": "yes",
         "appendfsync": "everysec",
+        # With `everysec` the server looks only so many times a second whether somebody waits for the disk
+        # (WAITAOF): measured, 101 ms a wait with the default of 10, 2.5 ms with this.
+        "hz": "500",
         "save": "",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
