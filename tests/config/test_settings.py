@@ -147,6 +147,7 @@ def test_an_impossible_file_name_is_a_problem() -> None:
         ("SPACEBRING_TOKEN", "tök", "no header may carry"),
         ("SPACEBRING_TOKEN", "token ", "a space at an end"),
         ("SENTRY_DSN", "https://sentry.example/1", "is not a Sentry DSN"),
+        ("BRIDGE_DATA_PERSISTENT", "yes", "neither true nor false"),
         ("BRIDGE_TRUSTED_PROXIES", "-1", "is no number of proxies"),
         ("BRIDGE_TRUSTED_PROXIES", "²", "is no number of proxies"),
         ("BRIDGE_TRUSTED_PROXIES", "10", "from 0 to 9"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.channels import load_config
 from config.errors import ConfigError
 from config.settings import Settings, load_settings
 from config.store import SentinelAddress, StoreAddress, parse_sentinel
@@ -76,6 +77,12 @@ def test_a_wrong_sentinel_url_is_named_without_its_password(url: str, said: str)
     assert "hunter2" not in problem
 
 
+def test_a_sentinel_url_stays_as_it_is() -> None:
+    url = "redis+sentinel://one:26379,two/main/1"
+
+    assert load_settings({"REDIS_URL": url}).redis_url == url
+
+
 def test_the_settings_name_the_store_with_its_certificate_and_without_its_password() -> None:
     found = load_settings({"REDIS_URL": "rediss://:hunter2@h", "REDIS_TLS": "insecure"})
 
@@ -87,3 +94,9 @@ def test_the_settings_name_the_store_with_its_certificate_and_without_its_passwo
 def test_a_certificate_that_is_not_there_is_a_problem() -> None:
     with pytest.raises(ConfigError, match="is neither verify nor insecure, and no file"):
         load_settings({"REDIS_TLS": "/no/ca.pem"})
+
+
+def test_a_durability_that_does_not_exist_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="'fsnyc' is no durability.*fsync"):
+        load_config('[ledger]\ndurability = "fsnyc"\n', environ={})
+    assert load_config('[ledger]\ndurability = "replica"\n', environ={}).ledger.durability == "replica"
