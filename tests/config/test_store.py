@@ -97,6 +97,6 @@ def test_a_certificate_that_is_not_there_is_a_problem() -> None:
 
 
 def test_a_durability_that_does_not_exist_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="'fsnyc' is no durability.*fsync"):
+    with pytest.raises(ConfigError, match=r"'fsnyc' is no durability.*fsync"):
         load_config('[ledger]\ndurability = "fsnyc"\n', environ={})
     assert load_config('[ledger]\ndurability = "replica"\n', environ={}).ledger.durability == "replica"
