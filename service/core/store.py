@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import Redis
@@ -14,7 +13,6 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from config.store import StoreAddress
-from service.core.epoch import on_connect
 from service.core.errors import StoreFull, StoreUnsuitable
 
 if TYPE_CHECKING:
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 PREFIX = "bridge:"
 NEARLY_FULL = 0.9
-# Before any command on a new connection.
-_HOOK = partial(on_connect, prefix=PREFIX)
 # redis-py's own is not typed.
 _Sentinel: Any = Sentinel
 
@@ -41,7 +37,7 @@ def connect(where: StoreAddress | str, *, timeout: float = 5.0) -> Redis:
         "socket_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
     }
-    own = {**plain, "health_check_interval": 30, "redis_connect_func": _HOOK}
+    own = {**plain, "health_check_interval": 30}
     tls = _tls(address) if address.encrypted else {}
     found = address.sentinel
     if found is None:

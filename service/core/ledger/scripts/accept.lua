@@ -5,11 +5,6 @@ local t = now()
 local request = cjson.decode(ARGV[2])
 local answer = {}
 local kept = 0
-if epoch('number') == 0 then
-  -- The keys were deleted under connections that stand.
-  local run_id = redis.call('INFO', 'server'):match('run_id:(%w+)')
-  redis.call('HSET', P .. 'epoch', 'run_id', run_id, 'number', 1, 'at', t)
-end
 -- What comes from the spool was received a while ago, by a clock that is not Redis's.
 local received = math.min(request.received or t, t)
 

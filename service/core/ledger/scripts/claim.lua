@@ -5,6 +5,7 @@ local t = now()
 local id = ARGV[2]
 if get(id, 'handed') ~= '1' then return {'nothing'} end
 even_when_full()
+follow_history(t)
 
 local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe')
 if pause[1] and pause[2] ~= id then

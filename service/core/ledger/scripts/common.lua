@@ -168,8 +168,19 @@ local function watch(id, t)
 end
 
 -- The number of this server's history. It changes when the server restarts, fails over or is restored, since
--- what was written last may be gone: see `service.core.epoch`.
+-- what was written last may be gone.
 local function epoch(field) return tonumber(redis.call('HGET', P .. 'epoch', field) or '0') end
+
+-- Ask the server who it is. Nothing is claimed before, so nothing is sent by what another one knew. Where nobody
+-- was known there is nothing to have been forgotten. https://valkey.io/commands/info/
+local function follow_history(t)
+  local run_id = redis.call('INFO', 'server'):match('run_id:(%w+)') or ''
+  local known = redis.call('HGET', P .. 'epoch', 'run_id')
+  if known == run_id then return end
+  even_when_full()
+  redis.call('HSET', P .. 'epoch', 'run_id', run_id, 'at', t)
+  redis.call('HINCRBY', P .. 'epoch', 'number', known and 1 or 0)
+end
 
 -- The attempt that was written ahead as `sending` becomes what came of it.
 local function close_attempt(id, attempt)

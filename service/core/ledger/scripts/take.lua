@@ -4,6 +4,7 @@ local t = now()
 local most = tonumber(ARGV[2])
 local handover = t + tonumber(ARGV[4])
 redis.call('SET', P .. 'clock', t)
+follow_history(t)
 local pause = redis.call('HMGET', P .. 'pause', 'until', 'probe_ms', 'location')
 if pause[1] then
   -- Half open: one event at a time tries whether Spacebring takes tickets again.
