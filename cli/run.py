@@ -22,7 +22,8 @@ from sandbox.server import serve
 from service.core.errors import ConfigError
 from service.core.store import connect, inspect
 from service.core.wiring import open_doors, open_ledger
-from workers.main import auth, run_dispatcher, run_pool, run_worker, store
+from workers.main import run_dispatcher, run_pool, run_worker, store
+from workers.spacebring.credentials import check_credentials
 
 if TYPE_CHECKING:
     from config.channels import Config
@@ -53,14 +54,14 @@ def web(host: str) -> None:
     """Serve webhooks, API and dashboard with gunicorn on $PORT."""
     with plain_errors():
         found = settings()
-        auth(found)
+        check_credentials(found)
         config = configuration(found)
         refuse_unsuitable(store(found), config)
         open_doors(config)
         environment = {**os.environ, "PYTHONPATH": _with_root(os.environ.get("PYTHONPATH"))}
         command = [
             *(sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn"),
-            *("--bind", f"{host}:{found.port}", "service.wsgi:app"),
+            *("--bind", f"{host}:{found.port}", "cli.wsgi:make_app()"),
         ]
         os.execve(sys.executable, command, environment)  # noqa: S606 - this process becomes gunicorn
 
@@ -84,7 +85,7 @@ def worker(processes: int, role: str) -> None:
     with plain_errors():
         found = settings()
         configure_logging(found.log_format)
-        auth(found)
+        check_credentials(found)
         config = configuration(found)
         refuse_unsuitable(store(found), config)
         if role == "dispatcher":
@@ -99,7 +100,11 @@ def worker(processes: int, role: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--rate", type=int, default=10, show_default=True, help="Requests a second; 0 for no limit.")
 @click.option("--strict", is_flag=True, help="Count requests in a strict sliding window.")
-def sandbox(host: str, rate: int, strict: bool) -> None:  # noqa: FBT001 - click passes flags so
+@click.option(
+    "--token-life", type=click.IntRange(1), default=3600, show_default=True, help="Seconds (OAuth2)."
+)
+@click.option("--rotate/--no-rotate", default=True, show_default=True, help="Refresh tokens are good once.")
+def sandbox(host: str, rate: int, *, strict: bool, token_life: int, rotate: bool) -> None:
     """Serve the stand-in Spacebring on $SANDBOX_PORT."""
     with plain_errors():
         found = settings()
@@ -110,6 +115,8 @@ def sandbox(host: str, rate: int, strict: bool) -> None:  # noqa: FBT001 - click
             memberships=members(configuration(found)),
             rate=rate,
             strict_window=strict,
+            access_life=token_life,
+            rotate_refresh=rotate,
             data=found.data / "sandbox.db",
         )
         try:

@@ -5,7 +5,9 @@ from flask import Flask
 from sandbox.api import api
 from sandbox.control import control
 from sandbox.faults import Faults
+from sandbox.grants import Grants
 from sandbox.limits import Tally, limiter
+from sandbox.oauth import consent, token
 from sandbox.options import ADMINISTRATOR, DEFAULT_NETWORK_ID, Directory, Membership, SandboxOptions
 from sandbox.pages import pages
 from sandbox.parts import Parts, install
@@ -35,8 +37,9 @@ def create_app(options: SandboxOptions) -> Flask:
             faults=Faults(store),
             limiter=limiter(options.rate, strict=options.strict_window),
             tally=Tally(),
+            grants=Grants(store, options),
         ),
     )
-    for blueprint in (api, control, pages):
+    for blueprint in (api, token, consent, control, pages):
         app.register_blueprint(blueprint)
     return app

@@ -73,6 +73,13 @@ def delete_requests() -> tuple[str, int]:
     return _NOTHING
 
 
+@control.post("/sandbox/oauth/expire")
+def expire() -> tuple[str, int]:
+    """End all access tokens that were given by OAuth2, with `?refresh=1` all refresh tokens too: 204."""
+    parts().grants.expire(refresh=request.args.get("refresh") == "1")
+    return _NOTHING
+
+
 def summary(ticket: Ticket) -> dict[str, Any]:
     """Give a ticket as a person wants to see it, with its location's title and its requester's name."""
     directory = parts().directory

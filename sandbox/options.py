@@ -37,7 +37,9 @@ class SandboxOptions:
 
     `locations` maps a location's uuid to its title. `memberships` are tuples of e-mail address, name,
     location uuid, user uuid, membership uuid. `token` is the bearer token, `client_id` and `client_secret`
-    the Basic credentials; with `basic_may_create` off, filing a ticket with Basic answers 403. `rate` is the
+    the Basic credentials, and those of the OAuth2 client; with `basic_may_create` off, filing a ticket with
+    Basic answers 403. An access token got by OAuth2 lives for `access_life` seconds; with `rotate_refresh` a
+    refresh token is good once, and the answer to it holds the next. `rate` is the
     number of requests a second for the network (0 = no limit), counted by a token bucket, or with
     `strict_window` by a sliding window. `data` is a SQLite file that keeps tickets and faults across a
     restart or a SIGKILL; None keeps them in memory.
@@ -50,6 +52,8 @@ class SandboxOptions:
     client_id: str = "sandbox-client"
     client_secret: str = field(default="sandbox-secret", repr=False)
     basic_may_create: bool = False
+    access_life: int = 3600
+    rotate_refresh: bool = True
     rate: int = 10
     strict_window: bool = False
     data: Path | None = None

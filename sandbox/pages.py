@@ -76,7 +76,8 @@ PRESETS: Mapping[str, Preset] = {
 
 @pages.after_app_request
 def _lock_down(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from sandbox.faults import Faults
+from sandbox.grants import Grants
 from sandbox.limits import Limiter, Tally
 from sandbox.options import Directory, SandboxOptions
 from sandbox.store import Store
@@ -22,6 +23,7 @@ class Parts:
     faults: Faults
     limiter: Limiter
     tally: Tally
+    grants: Grants
 
 
 def install(app: Flask, held: Parts) -> None:
