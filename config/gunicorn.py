@@ -1,4 +1,4 @@
-"""Settings for `gunicorn -c python:config.gunicorn service.wsgi:app`.
+"""Settings for `gunicorn -c python:config.gunicorn "cli.wsgi:make_app()"`.
 
 Names and meanings: https://docs.gunicorn.org/en/stable/settings.html. gunicorn reads the names of
 this module, so it has to read the environment where it is imported; it is imported for nothing else.

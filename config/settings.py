@@ -37,6 +37,7 @@ class Settings:
     token: Secret | None = None
     client_id: str | None = None
     client_secret: Secret | None = None
+    refresh_token: Secret | None = None
     sandbox_port: int = 8001
     log_format: Literal["auto", "json", "console"] = "auto"
     sentry_dsn: Secret | None = None
@@ -156,7 +157,7 @@ VARIABLES = (
     Variable(
         "BRIDGE_SECRET_KEY",
         "secret_key",
-        "Key that signs the dashboard's cookies.",
+        "Key that signs the dashboard's cookies and encrypts the OAuth2 tokens.",
         secret=True,
         read=_secret,
     ),
@@ -175,7 +176,10 @@ VARIABLES = (
         read=values.api_url,
     ),
     Variable(
-        "SPACEBRING_NETWORK_ID", "network_id", "Your network's uuid; a token needs it.", read=values.uuid
+        "SPACEBRING_NETWORK_ID",
+        "network_id",
+        "Your network's uuid; a token and OAuth2 need it.",
+        read=values.uuid,
     ),
     Variable("SPACEBRING_TOKEN", "token", "Bearer token for Spacebring.", secret=True, read=_credential),
     Variable(
@@ -190,6 +194,13 @@ VARIABLES = (
         "Client secret that belongs to the client id.",
         secret=True,
         read=_credential,
+    ),
+    Variable(
+        "SPACEBRING_REFRESH_TOKEN",
+        "refresh_token",
+        "OAuth2 refresh token to begin with; `bridge login` gets one by itself.",
+        secret=True,
+        read=_secret,
     ),
     Variable("SANDBOX_PORT", "sandbox_port", "Port of the sandbox Spacebring.", "8001", read=_port),
     Variable(
@@ -264,6 +275,7 @@ def _half_given(environ: Mapping[str, str]) -> list[str]:
     }
     token, network = "SPACEBRING_TOKEN" in given, "SPACEBRING_NETWORK_ID" in given
     client, secret = "SPACEBRING_CLIENT_ID" in given, "SPACEBRING_CLIENT_SECRET" in given
+    refresh = "SPACEBRING_REFRESH_TOKEN" in given
     rules = (
         (
             token and not network,
@@ -278,7 +290,19 @@ def _half_given(environ: Mapping[str, str]) -> list[str]:
             "SPACEBRING_CLIENT_ID: is missing; set it, or remove SPACEBRING_CLIENT_SECRET",
         ),
         (
-            network and not (token or client or secret),
+            refresh and not (client or secret),
+            "SPACEBRING_CLIENT_ID: is missing; SPACEBRING_REFRESH_TOKEN needs the client's id and secret",
+        ),
+        (
+            refresh and not network,
+            "SPACEBRING_NETWORK_ID: is missing; OAuth2 works for one network only: name it",
+        ),
+        (
+            refresh and token,
+            "SPACEBRING_REFRESH_TOKEN: is set, and SPACEBRING_TOKEN too; remove one of them",
+        ),
+        (
+            network and not (token or client or secret or refresh),
             "SPACEBRING_TOKEN: is missing; set it, or remove SPACEBRING_NETWORK_ID",
         ),
     )

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,8 @@ from workers.dispatcher import Dispatcher
 from workers.process import DeliveryWorker, Pulse
 from workers.reconcile import Reconciler
 from workers.schedule import Schedule
-from workers.spacebring.auth import BasicAuth, BearerAuth
 from workers.spacebring.client import SpacebringClient
+from workers.spacebring.credentials import credentials
 from workers.spacebring.limiter import Limiter
 from workers.supervisor import PULSE_FD, Part, Supervisor
 from workers.verdicts import Options
@@ -45,10 +46,6 @@ _ROOT = Path(__file__).resolve().parent.parent
 WORKER_TTL = 20
 # A longer wait for the limiter is better spent in the ledger: the event comes due again.
 MAX_WAIT = 5
-NO_CREDENTIALS = (
-    "No Spacebring credentials: set SPACEBRING_TOKEN and SPACEBRING_NETWORK_ID, or SPACEBRING_CLIENT_ID and "
-    "SPACEBRING_CLIENT_SECRET; to try the bridge without an account, run `bridge up`"
-)
 NO_STORE = "REDIS_URL is not set: give the URL of a Redis or Valkey server, such as redis://localhost:6379/0"
 
 
@@ -123,9 +120,12 @@ def run_worker(settings: Settings, config: Config) -> None:
     worker.pulse = Pulse(int(pulse) if pulse else None)
     timeout = config.spacebring.timeout
     limiter = Limiter(redis, rate=config.spacebring.rate, timeout=timeout, max_wait=MAX_WAIT)
+    # Tokens are renewed in the middle of other calls, whose place serves for that too.
+    placeless = partial(limiter.call, with_place=False)
+    auth = credentials(settings, redis, timeout=timeout, slots=placeless)
     # The delivery takes its slot by itself, before it begins an attempt.
-    client = SpacebringClient(settings.spacebring_url, auth(settings), timeout=timeout)
-    looking = SpacebringClient(settings.spacebring_url, auth(settings), timeout=timeout, slots=limiter.call)
+    client = SpacebringClient(settings.spacebring_url, auth, timeout=timeout)
+    looking = SpacebringClient(settings.spacebring_url, auth, timeout=timeout, slots=limiter.call)
 
     def look_up(location: str, email: str) -> str | None:
         return next((member.user_ref for member in looking.find_members(location, email)), None)
@@ -147,15 +147,6 @@ def run_worker(settings: Settings, config: Config) -> None:
         )
     )
     worker.work(logging_level="WARNING")
-
-
-def auth(settings: Settings) -> BearerAuth | BasicAuth:
-    """Give the credentials; raises ConfigError where there are none."""
-    if settings.token is not None and settings.network_id is not None:
-        return BearerAuth(settings.token.reveal(), settings.network_id)
-    if settings.client_id is not None and settings.client_secret is not None:
-        return BasicAuth(settings.client_id, settings.client_secret.reveal(), settings.network_id)
-    raise ConfigError([NO_CREDENTIALS])
 
 
 def store(settings: Settings) -> StoreAddress:

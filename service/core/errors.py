@@ -12,6 +12,8 @@
     │       └── StoreFull              no room in Redis
     ├── UnreadableError        verified, but it does not parse as this source's payload
     ├── UnmappableError        parsed, but no ticket can be made of it
+    ├── LoginRefused           a log-in to Spacebring came to nothing
+    ├── TokensUnreadable       stored tokens, but BRIDGE_SECRET_KEY does not open them
     └── LedgerError
         ├── NoSuchEvent
         ├── Forbidden              the event's state does not allow the operation
@@ -109,6 +111,14 @@ class UnreadableError(BridgeError):
 
 class UnmappableError(BridgeError):
     """Parsed, but no ticket can be made of it: becomes a dead letter."""
+
+
+class LoginRefused(BridgeError):  # noqa: N818
+    """A log-in to Spacebring came to nothing: what was wrong, and how to begin again."""
+
+
+class TokensUnreadable(BridgeError):  # noqa: N818
+    """The stored tokens were encrypted with another key than BRIDGE_SECRET_KEY."""
 
 
 class LedgerError(BridgeError):

@@ -82,7 +82,10 @@ def _paused(pause: Pause) -> str:
             "If another location takes a ticket, only this one stays paused."
         )
     elif pause.kind == "credentials":
-        what = "Spacebring refuses our credentials. Check SPACEBRING_TOKEN (or client id and secret)."
+        what = (
+            "Spacebring refuses our credentials. "
+            "Check SPACEBRING_TOKEN (or client id and secret), or connect again on the page Spacebring."
+        )
     else:
         what = "Spacebring does not take tickets: it is down or cannot be reached."
     said = f" It said: {pause.why.rstrip('.')}." if pause.why else ""

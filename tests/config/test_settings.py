@@ -43,9 +43,9 @@ def test_every_variable_reaches_its_field() -> None:
             "BRIDGE_PUBLIC_URL": "https://bridge.example.com/in/",
             "SPACEBRING_URL": "http://127.0.0.1:8001/",
             "SPACEBRING_NETWORK_ID": NETWORK,
-            "SPACEBRING_TOKEN": "bearer",
             "SPACEBRING_CLIENT_ID": "client",
             "SPACEBRING_CLIENT_SECRET": "shh",
+            "SPACEBRING_REFRESH_TOKEN": "shh-too",
             "SANDBOX_PORT": "9001",
             "LOG_FORMAT": "json",
             "SENTRY_DSN": "https://key@sentry.example/1 ",
@@ -66,9 +66,9 @@ def test_every_variable_reaches_its_field() -> None:
         public_url="https://bridge.example.com/in",
         spacebring_url="http://127.0.0.1:8001",
         network_id=NETWORK.lower(),
-        token=Secret("bearer"),
         client_id="client",
         client_secret=Secret("shh"),
+        refresh_token=Secret("shh-too"),
         sandbox_port=9001,
         log_format="json",
         sentry_dsn=Secret("https://key@sentry.example/1"),
@@ -209,12 +209,33 @@ def test_all_problems_come_out_at_once() -> None:
         ({"SPACEBRING_CLIENT_ID": "c"}, "SPACEBRING_CLIENT_SECRET"),
         ({"SPACEBRING_CLIENT_SECRET": "s"}, "SPACEBRING_CLIENT_ID"),
         ({"SPACEBRING_CLIENT_SECRET": "s", "SPACEBRING_NETWORK_ID": NETWORK}, "SPACEBRING_CLIENT_ID"),
+        ({"SPACEBRING_REFRESH_TOKEN": "r", "SPACEBRING_NETWORK_ID": NETWORK}, "SPACEBRING_CLIENT_ID"),
+        (
+            {
+                "SPACEBRING_REFRESH_TOKEN": "r",
+                "SPACEBRING_CLIENT_ID": "c",
+                "SPACEBRING_CLIENT_SECRET": "s",
+            },
+            "SPACEBRING_NETWORK_ID",
+        ),
     ],
 )
 def test_half_given_credentials_are_a_problem(given: dict[str, str], missing: str) -> None:
     (problem,) = problems(**given)
 
     assert problem.startswith(f"{missing}: is missing")
+
+
+def test_a_refresh_token_beside_a_token_is_a_problem() -> None:
+    (problem,) = problems(
+        SPACEBRING_TOKEN="t",
+        SPACEBRING_NETWORK_ID=NETWORK,
+        SPACEBRING_CLIENT_ID="c",
+        SPACEBRING_CLIENT_SECRET="s",
+        SPACEBRING_REFRESH_TOKEN="r",
+    )
+
+    assert problem == "SPACEBRING_REFRESH_TOKEN: is set, and SPACEBRING_TOKEN too; remove one of them"
 
 
 def test_credentials_given_as_a_file_count_as_given(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from tests.spacebring.conftest import CERTIFICATE, NETWORK, TOKEN
 from workers.spacebring import errors
 from workers.spacebring.answers import Failure
 from workers.spacebring.auth import BasicAuth
-from workers.spacebring.client import BODY_LIMIT, SpacebringClient, checked_base_url
+from workers.spacebring.body import BODY_LIMIT
+from workers.spacebring.client import SpacebringClient, checked_base_url
 from workers.spacebring.limiter import Slot
 from workers.spacebring.schemas import CreatedTicket, Location, Member, Ticket
 from workers.spacebring.transport import Connection

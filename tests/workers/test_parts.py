@@ -23,11 +23,10 @@ from service.core.source import Key, Part
 from service.core.store import PREFIX, connect
 from workers.dispatcher import Dispatcher
 from workers.hold import Hold
-from workers.main import auth, store
+from workers.main import store
 from workers.mirror import Mirror
 from workers.process import DeliveryWorker, Pulse
 from workers.schedule import Schedule
-from workers.spacebring.auth import BasicAuth
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -251,11 +250,6 @@ def test_a_worker_that_still_works_after_its_time_leaves(redis: Redis) -> None:
     assert worker.draining is False
 
 
-def test_credentials_of_either_kind_serve_and_none_is_refused() -> None:
-    basic = auth(load_settings({"SPACEBRING_CLIENT_ID": "id", "SPACEBRING_CLIENT_SECRET": "secret"}))
-
-    assert isinstance(basic, BasicAuth)
-    with pytest.raises(ConfigError, match="No Spacebring credentials"):
-        auth(load_settings({}))
+def test_a_worker_without_a_store_is_refused() -> None:
     with pytest.raises(ConfigError, match="REDIS_URL"):
         store(load_settings({}))

@@ -133,7 +133,12 @@ TABLE: tuple[Row, ...] = (
     ),
     _refused(_F.RATE_LIMITED, _A.RETRY, 429, "Refused by the rate limit, unread; Retry-After is obeyed."),
     _refused(_F.BAD_REQUEST, _A.DEAD, 400, "Spacebring does not accept this ticket, and will not later."),
-    _refused(_F.UNAUTHORIZED, _A.PAUSE, 401, "Our credentials are wrong, not the event: it waits."),
+    _refused(
+        _F.UNAUTHORIZED,
+        _A.PAUSE,
+        401,
+        "Our credentials are wrong, not the event: OAuth2 is renewed and tried once more, then it waits.",
+    ),
     _refused(_F.FORBIDDEN, _A.PAUSE, 403, "Our credentials lack a permission: the event waits for it."),
     _refused(_F.NOT_FOUND, _A.DEAD, 404, "What the ticket names, or the URL itself, does not exist."),
     _refused(_F.CONFLICT, _A.DEAD, 409, "It contradicts what Spacebring holds; repeating changes nothing."),

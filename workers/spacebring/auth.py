@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
-_REDACTED = "[secret]"
+REDACTED = "[secret]"
 
 
 class SpacebringAuth(AuthBase):
@@ -35,6 +35,13 @@ class SpacebringAuth(AuthBase):
     def authorization(self) -> str:
         """Return the value of the Authorization header."""
 
+    def renew(self, refused: str) -> bool:  # noqa: ARG002 - for those that can
+        """Get other credentials than the Authorization that was `refused`; say whether there are any.
+
+        If so, it has also waited for the repeated request's turn.
+        """
+        return False
+
     @abstractmethod
     def secrets(self) -> Sequence[str]:
         """Return every text that must never be shown."""
@@ -49,7 +56,7 @@ class SpacebringAuth(AuthBase):
     def redact(self, text: str) -> str:
         """Return `text` without the credentials, also where they stand percent-encoded."""
         for secret in sorted(self.secrets(), key=len, reverse=True):
-            text = text.replace(secret, _REDACTED).replace(quote(secret, safe=""), _REDACTED)
+            text = text.replace(secret, REDACTED).replace(quote(secret, safe=""), REDACTED)
         return text
 
     def __repr__(self) -> str:
@@ -75,7 +82,10 @@ class BearerAuth(SpacebringAuth):
 class BasicAuth(SpacebringAuth):
     """The network owner's client id and secret. ValueError if either is unusable."""
 
-    hint = "Spacebring documents OAuth2 only, not Basic credentials, for creating tickets"
+    hint = (
+        "Spacebring documents OAuth2 only, not Basic credentials, for creating tickets: "
+        "run `bridge login`, or connect on the dashboard's Spacebring page"
+    )
 
     def __init__(self, client_id: str, client_secret: str, network_id: str | None = None) -> None:
         super().__init__(network_id)

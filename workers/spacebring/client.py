@@ -7,7 +7,6 @@ https://www.spacebring.com/docs/assets/openapi.json; every failure becomes one o
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from urllib3.util import parse_url
 
 from workers.spacebring import answers
 from workers.spacebring.answers import Action, Failure
+from workers.spacebring.body import BODY_LIMIT, whole
 from workers.spacebring.errors import (
     CredentialsError,
     PermanentError,
@@ -43,20 +43,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marshmallow import Schema
-    from requests.structures import CaseInsensitiveDict
 
     from workers.spacebring.auth import SpacebringAuth
+    from workers.spacebring.body import Answer
     from workers.spacebring.limiter import Slot
 
 TICKETS = "/support/tickets/v1"
 MEMBERSHIPS = "/community/memberships/v1"
 LOCATIONS = "/locations/v1"
 
-BODY_LIMIT = 2 * 1024 * 1024
 PAGE_LIMIT = 100
-_CHUNK = 65_536
 _MEMBER_PAGES = 5
-_CREATED, _OK = 201, 200
+_CREATED, _OK, _UNAUTHORIZED = 201, 200, 401
 
 _ERRORS: dict[Action, type[SpacebringError]] = {
     Action.RETRY: TemporaryError,
@@ -64,16 +62,6 @@ _ERRORS: dict[Action, type[SpacebringError]] = {
     Action.PAUSE: CredentialsError,
     Action.LOOK: UnknownOutcomeError,
 }
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """An answer as far as it could be read; `broken` is why it ends where it ends, if it broke off."""
-
-    status: int
-    headers: CaseInsensitiveDict[str]
-    body: bytes
-    broken: Exception | None
 
 
 class SpacebringClient:
@@ -86,7 +74,8 @@ class SpacebringClient:
     to trust instead of the usual ones.
 
     Nothing is taken from the environment: no proxy, no netrc, no CA variables. Redirects are not followed.
-    No request is ever repeated here. Not shared between threads.
+    No request is repeated here but one: after a 401, which proves that nothing was done, where `auth` has
+    other credentials by then. Not shared between threads.
     """
 
     def __init__(
@@ -191,7 +180,7 @@ class SpacebringClient:
         params: Mapping[str, str] | None = None,
         json: Mapping[str, object] | None = None,
         last_check: Callable[[], None] | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         """Make one request, in a slot if there are any; SpacebringError if no answer came."""
         request = requests.Request(method, self.base_url + path, params=params, json=json)
         if self._slots is None:
@@ -199,8 +188,16 @@ class SpacebringClient:
         with self._slots() as slot:
             return self._exchange(request, slot.before(last_check))
 
-    def _exchange(self, request: requests.Request, last_check: Callable[[], None] | None) -> _Answer:
+    def _exchange(self, request: requests.Request, last_check: Callable[[], None] | None) -> Answer:
+        """Send a request, and once more if it is answered 401 and there are other credentials by then."""
         prepared = self._session.prepare_request(request)
+        answer = self._send_once(prepared, last_check)
+        if answer.status != _UNAUTHORIZED or not self._auth.renew(prepared.headers["Authorization"]):
+            return answer
+        return self._send_once(self._session.prepare_request(request), last_check)
+
+    def _send_once(self, prepared: requests.PreparedRequest, last_check: Callable[[], None] | None) -> Answer:
+        """Send one request and read its answer; SpacebringError if none came."""
         with Call(self.timeout, self.connect_timeout, last_check).active():
             try:
                 response = self._session.send(
@@ -212,13 +209,13 @@ class SpacebringClient:
             except StoppedError as stopped:
                 forbidden = stopped.forbidden
             except (requests.RequestException, HTTPError) as error:
-                raise self._failure(error, creates=request.method == "POST") from error
+                raise self._failure(error, creates=prepared.method == "POST") from error
             else:
-                return _whole(response)
+                return whole(response)
         # Outside the handler, so that the exception is not given a context of ours.
         raise forbidden
 
-    def _read(self, schema: Schema, answer: _Answer, *, creates: bool) -> Any:  # noqa: ANN401 - as above
+    def _read(self, schema: Schema, answer: Answer, *, creates: bool) -> Any:  # noqa: ANN401 - as above
         """Load an answer that should be good; a SpacebringError if it is unreadable."""
         try:
             return schema.loads(answer.body.decode())
@@ -232,7 +229,7 @@ class SpacebringClient:
                 answer.broken or error
             )
 
-    def _refusal(self, answer: _Answer, *, creates: bool) -> SpacebringError:
+    def _refusal(self, answer: Answer, *, creates: bool) -> SpacebringError:
         row = answers.classify_status(answer.status)
         # For a reading call 201 is no more what was asked for than any other success.
         action = row.action_for(creates=creates)
@@ -283,21 +280,3 @@ def _is_loopback(host: str) -> bool:
 def _folded(email: str) -> str:
     """Lower the ASCII letters only: other alphabets have letters that lower to a Latin one."""
     return email.strip().encode(errors="replace").lower().decode()
-
-
-def _whole(response: requests.Response) -> _Answer:
-    """Read the body, up to the limit; what breaks off is kept as far as it came."""
-    body = bytearray()
-    broken: Exception | None = None
-    try:
-        # One read at a time: `iter_content` would lose what came before the break.
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                broken = ValueError("the answer is too large")
-                break
-    except HTTPError as error:
-        broken = error
-    finally:
-        response.close()
-    return _Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]), broken)

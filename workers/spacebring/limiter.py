@@ -52,7 +52,7 @@ class Slot:
 
     def __init__(self, start: Callable[[], None], release: Callable[[], None]) -> None:
         self.start = start
-        self._release = release
+        self.release = release
 
     def before(self, last_check: Callable[[], None] | None) -> Callable[[], None]:
         """Give what to call just before the first byte leaves: the start, then the caller's own check."""
@@ -70,7 +70,7 @@ class Slot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
+        self.release()
 
 
 class Limiter:
@@ -125,15 +125,16 @@ class Limiter:
         finally:
             self._person = False
 
-    def call(self) -> Slot:
+    def call(self, *, with_place: bool = True) -> Slot:
         """Wait for a place and a slot of our own; the call is made in the `with` block of what this gives.
 
         Its `start` comes immediately before the first byte. LimiterBusyError, and neither place nor slot
-        taken, if they are too far away.
+        taken, if they are too far away. `with_place` off: the call is made in the middle of another, whose
+        place serves for it too, or a person waits for it.
         """
         caller = secrets.token_hex(8)
         try:
-            while seconds := self._reserve(caller):
+            while seconds := self._reserve(caller, with_place=with_place):
                 self._sleep(seconds)
                 # Somebody may have been told to pause while we slept: then this slot is gone.
                 if not self._run("look")[1]:
@@ -147,7 +148,7 @@ class Limiter:
         """Let nobody begin a call for `seconds` from now; never shortens a longer pause."""
         self._run("pause", _micros(seconds))
 
-    def _reserve(self, caller: str) -> float:
+    def _reserve(self, caller: str, *, with_place: bool) -> float:
         """Take a place and the next slot, and return the seconds until it comes."""
         ends = self._clock() + self._place_wait
         while True:
@@ -156,7 +157,7 @@ class Limiter:
                 caller,
                 _micros(self.interval),
                 _micros(self.max_wait),
-                self._places_now(),
+                self._places_now() if with_place else _NO_LIMIT,
                 _micros(self._timeout + _MARGIN),
             )
             if answer == b"ok":

@@ -241,7 +241,7 @@ class Session(requests.Session):
     environment would carry it. `ca_bundle` is a file of certificates to trust instead of the usual ones.
     """
 
-    def __init__(self, auth: requests.auth.AuthBase, *, ca_bundle: str | None = None) -> None:
+    def __init__(self, auth: requests.auth.AuthBase | None, *, ca_bundle: str | None = None) -> None:
         super().__init__()
         self.trust_env = False
         self.auth = auth
