@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,21 +13,29 @@ from redis.exceptions import RedisError
 from cli.context import REFUSED, settings, show_json, why
 from cli.locations import location_problems
 from config.channels import Config, load_config
+from config.logging import configure_logging
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect, inspect, writable
 from service.core.wiring import open_doors, open_ledger
-from workers.main import NO_CREDENTIALS, NO_STORE, auth
+from workers.main import NO_STORE
 from workers.spacebring.client import SpacebringClient
+from workers.spacebring.credentials import check_credentials, credentials
 from workers.spacebring.errors import CredentialsError, SpacebringError
+from workers.spacebring.oauth import CONNECT, OAuth
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from workers.spacebring.auth import SpacebringAuth
+
+_NOWHERE = "unix:///nowhere"
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, as_json: bool) -> None:
     """Check configuration, Redis and Spacebring; exit 1 with everything that is wrong."""
+    # Standard output is for what is found.
+    configure_logging("auto", sys.stderr)
     problems, notes = findings()
     if as_json:
         show_json({"ok": not problems, "problems": problems, "notes": notes})
@@ -56,10 +66,9 @@ def findings() -> tuple[list[str], list[str]]:
         problems += error.problems
     if config is not None and not config.channels:
         notes.append("nothing can come in: bridge.toml has no [[channels]]")
-    wrong, told = _store(found, config or Config())
-    problems += wrong
-    notes += told
-    problems += _spacebring(found, config)
+    for wrong, told in (_store(found, config or Config()), _spacebring(found, config or Config())):
+        problems += wrong
+        notes += told
     if found.admin_password is None or found.secret_key is None:
         notes.append("the dashboard is closed: set BRIDGE_ADMIN_PASSWORD and BRIDGE_SECRET_KEY to open it")
     if found.api_token is None:
@@ -83,25 +92,56 @@ def _store(found: Settings, config: Config) -> tuple[list[str], list[str]]:
     return [problem for problem in problems if problem], [f"durability in force: {plan.told}"]
 
 
-def _spacebring(found: Settings, config: Config | None) -> list[str]:
-    if not found.has_credentials:
-        return [NO_CREDENTIALS]
-    client = SpacebringClient(found.spacebring_url, auth(found))
+def _spacebring(found: Settings, config: Config) -> tuple[list[str], list[str]]:
+    """Ask with our credentials, as a worker would; gives (problems, notes)."""
     try:
-        return location_problems(client, config or Config())
-    except SpacebringError as error:
-        return [_failed(error, found)]
-    finally:
-        client.close()
+        check_credentials(found)
+    except ConfigError as error:
+        return list(error.problems), []
+    # What is wrong with the store is told already: without one, a token can still be tried.
+    with connect(found.redis_url or _NOWHERE) as redis:
+        try:
+            auth = credentials(found, redis, timeout=config.spacebring.timeout)
+        except ConfigError as error:
+            return list(error.problems), []
+        except RedisError:
+            return [], []
+        client = SpacebringClient(found.spacebring_url, auth, timeout=config.spacebring.timeout)
+        try:
+            return location_problems(client, config), _connection(auth)
+        except SpacebringError as error:
+            return [_failed(error, found, auth)], []
+        finally:
+            client.close()
 
 
-def _failed(error: SpacebringError, found: Settings) -> str:
+def _failed(error: SpacebringError, found: Settings, auth: SpacebringAuth) -> str:
     if isinstance(error, CredentialsError):
-        return (
-            f"Spacebring refuses our credentials ({error.status}): {error}; mend SPACEBRING_TOKEN and "
-            "SPACEBRING_NETWORK_ID, or SPACEBRING_CLIENT_ID and SPACEBRING_CLIENT_SECRET"
+        mend = (
+            "mend SPACEBRING_TOKEN and SPACEBRING_NETWORK_ID, or SPACEBRING_CLIENT_ID and "
+            "SPACEBRING_CLIENT_SECRET"
         )
+        if isinstance(auth, OAuth):
+            mend += f"; with OAuth2, {CONNECT}"
+        return f"Spacebring refuses our credentials ({error.status or 'not asked'}): {error}; {mend}"
     return (
         f"Spacebring cannot be asked ({error.status or 'no answer'}): {error}; is SPACEBRING_URL "
         f"({found.spacebring_url}) right, and is Spacebring up?"
     )
+
+
+def _connection(auth: SpacebringAuth) -> list[str]:
+    """Say how we are connected, where there is more to say than that it works."""
+    if isinstance(auth, OAuth) and (tokens := auth.tokens()) is not None:
+        said = (
+            f"connected to Spacebring by OAuth2 since {_utc(tokens.connected)} ({tokens.origin}); the access "
+            f"token was renewed at {_utc(tokens.renewed)}, works, and is good until {_utc(tokens.expires)}"
+        )
+        return [said]
+    if auth.hint:
+        return [f"connected to Spacebring by Basic credentials, which may not do: {auth.hint}"]
+    return []
+
+
+def _utc(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -12,8 +12,10 @@ import click
 from redis.exceptions import RedisError
 
 from cli.store import socket_url
+from cli.up import kept
 from config.channels import load_config
 from config.logging import scrub
+from config.secrets import Secret
 from config.settings import load_settings
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect
@@ -33,11 +35,16 @@ AWAY = 3
 
 
 def settings() -> Settings:
-    """Read the environment; without REDIS_URL, the store of a `bridge up` on BRIDGE_DATA is meant."""
+    """Read the environment; without REDIS_URL, the store of a `bridge up` on BRIDGE_DATA is meant.
+
+    Then also the key that it made, where there is none: what it stored encrypted is to be read.
+    """
     found = load_settings(os.environ)
-    if found.redis_url is None and (url := socket_url(found.data)):
-        return replace(found, redis_url=url)
-    return found
+    if found.redis_url is not None or not (url := socket_url(found.data)):
+        return found
+    made = kept(found.data).get("BRIDGE_SECRET_KEY")
+    key = Secret(made) if made and found.secret_key is None else found.secret_key
+    return replace(found, redis_url=url, secret_key=key)
 
 
 def configuration(found: Settings) -> Config:

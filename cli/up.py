@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
 
 _SECRETS = ("BRIDGE_ADMIN_PASSWORD", "BRIDGE_API_TOKEN", "BRIDGE_SECRET_KEY")
+_SECRETS_FILE = "secrets.json"
 _PORT_WITHIN = 10.0
 _EXAMPLE = "-d 'name=Ann Lee' -d 'email=ann@example.com' -d 'message=The Wi-Fi in room 4 is down'"
 
@@ -73,10 +74,10 @@ def run(chosen: Plan) -> None:
     if chosen.with_sandbox:
         _need_port("127.0.0.1", settings.sandbox_port, "SANDBOX_PORT")
         sandbox = f"http://127.0.0.1:{settings.sandbox_port}/livez"
-        parts.append(Part("sandbox", bridge_command("sandbox"), shared, 1, ready=lambda: _lives(sandbox)))
+        parts.append(Part("sandbox", bridge_command("sandbox"), shared, 1, ready=lambda: lives(sandbox)))
     web = f"{_base(chosen)}/livez"
     command = bridge_command("web", "--host", chosen.host)
-    parts.append(Part("web", command, shared, 1, ready=lambda: _lives(web)))
+    parts.append(Part("web", command, shared, 1, ready=lambda: lives(web)))
     pool = bridge_command("worker", "--processes", str(chosen.processes))
     parts.append(Part("worker", pool, shared, 2, grace=30))
     Supervisor(parts).run(lambda: click.echo(banner(chosen)))
@@ -110,24 +111,26 @@ def _logins(settings: Settings) -> dict[str, str]:
     given: dict[str, Secret | None] = dict(
         zip(_SECRETS, (settings.admin_password, settings.api_token, settings.secret_key), strict=True)
     )
-    path = settings.data / "secrets.json"
-    kept = _kept(path)
-    missing = {name: kept.get(name) or secrets.token_urlsafe(18) for name in _SECRETS if given[name] is None}
-    if missing.keys() - kept.keys():
+    path = settings.data / _SECRETS_FILE
+    known = kept(settings.data)
+    missing = {name: known.get(name) or secrets.token_urlsafe(18) for name in _SECRETS if given[name] is None}
+    if missing.keys() - known.keys():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(json.dumps({**kept, **missing}, indent=2), "utf-8")
+        path.write_text(json.dumps({**known, **missing}, indent=2), "utf-8")
     return missing
 
 
-def _kept(path: Path) -> dict[str, str]:
+def kept(data: Path) -> dict[str, str]:
+    """Give the secrets that a `bridge up` has made for this directory; raises ConfigError."""
+    path = data / _SECRETS_FILE
     try:
-        kept: dict[str, str] = json.loads(path.read_text("utf-8"))
+        found: dict[str, str] = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ConfigError([f"{path} is not JSON: delete it, and new logins are made"]) from error
-    return kept
+    return found
 
 
 def _need_port(host: str, port: int, variable: str) -> None:
@@ -148,7 +151,8 @@ def _need_port(host: str, port: int, variable: str) -> None:
                 return
 
 
-def _lives(url: str) -> bool:
+def lives(url: str) -> bool:
+    """Say whether something answers at this URL with success."""
     try:
         with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own address
             return True

@@ -22,15 +22,20 @@ from service.core.wiring import open_doors, open_ledger, open_spool
 from service.web import EXTENSION, Web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flask.typing import ResponseReturnValue
     from redis import Redis
 
     from config.channels import Config
     from config.settings import Settings
+    from service.core.tokens import Connector
 
 _log = get_logger("web")
+
+
+def _not_wired(_settings: Settings, _config: Config, _redis: Redis) -> Connector:
+    raise ConfigError(["This process was not started by `bridge web`, which can log in to Spacebring"])
 
 
 def create_app(
@@ -39,11 +44,13 @@ def create_app(
     redis: Redis | None = None,
     *,
     clock: Callable[[], float] = time.time,
+    connect_spacebring: Callable[[Settings, Config, Redis], Connector] = _not_wired,
 ) -> Flask:
     """Give the web application.
 
     What is not passed is read from the environment. Raises ConfigError with everything that is wrong.
-    `clock` is what signatures' time windows are checked against.
+    `clock` is what signatures' time windows are checked against. `connect_spacebring` gives the part that
+    logs in to Spacebring; a ConfigError of its says why there is none, on the page that would use it.
     """
     settings = settings or load_settings(os.environ)
     config = config or load_config(settings.config, environ=os.environ)
@@ -58,8 +65,21 @@ def create_app(
         # Who asked is counted from the outermost proxy of ours; how, is what the nearest one says. Not the
         # host: proxies such as Heroku's keep it in Host, and hand on whatever X-Forwarded-Host a caller sent.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=0)  # type: ignore[method-assign]
+    connector: Connector | None = None
+    unconnectable: Sequence[str] = ()
+    try:
+        connector = connect_spacebring(settings, config, redis)
+    except ConfigError as error:
+        unconnectable = error.problems
     app.extensions[EXTENSION] = Web(
-        settings, config, open_ledger(redis, config), redis, open_spool(settings, config), doors
+        settings,
+        config,
+        open_ledger(redis, config),
+        redis,
+        open_spool(settings, config),
+        doors,
+        connector,
+        unconnectable,
     )
     app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flask import current_app
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from service.core.ledger import Ledger
     from service.core.spool import Spool
+    from service.core.tokens import Connector
     from service.core.wiring import Door
 
 EXTENSION = "bridge"
@@ -23,7 +24,11 @@ EXTENSION = "bridge"
 
 @dataclass(frozen=True)
 class Web:
-    """The parts that a request may use; `create_app` stores it in `app.extensions["bridge"]`."""
+    """The parts that a request may use; `create_app` stores it in `app.extensions["bridge"]`.
+
+    `connector` walks the log-in to Spacebring; it is None where that is not set up, for the reasons in
+    `unconnectable`.
+    """
 
     settings: Settings
     config: Config
@@ -31,6 +36,8 @@ class Web:
     redis: Redis
     spool: Spool
     doors: Mapping[str, Door] = field(default_factory=dict)
+    connector: Connector | None = None
+    unconnectable: Sequence[str] = ()
 
 
 def current() -> Web:

@@ -1,4 +1,7 @@
-"""The WSGI entry for gunicorn: `gunicorn -c python:config.gunicorn service.wsgi:app`."""
+"""The web side for gunicorn alone: `gunicorn -c python:config.gunicorn service.wsgi:app`.
+
+`bridge web` serves `cli.wsgi` instead, which can also log in to Spacebring.
+"""
 
 from service.app import create_app
 from service.core.drainer import Drainer

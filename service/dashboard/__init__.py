@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.core.errors import NoSuchEvent
 from service.core.ledger.states import State
-from service.dashboard import access, pages, problems, words
+from service.dashboard import access, connecting, pages, problems, words
 from service.web import current
 
 if TYPE_CHECKING:
@@ -65,6 +65,12 @@ def _blueprint() -> Blueprint:
     blueprint = Blueprint(
         "dashboard", __name__, static_folder="static", static_url_path="/static", template_folder="templates"
     )
+    for name, rule, methods, spacebring in (
+        ("spacebring", "/spacebring", ["GET"], connecting.spacebring),
+        ("spacebring_connect", "/spacebring/connect", ["POST"], connecting.connect),
+        ("spacebring_callback", "/spacebring/callback", ["GET"], connecting.callback),
+    ):
+        blueprint.add_url_rule(rule, name, spacebring, methods=methods)
     for rule, methods, view in (
         ("/", ["GET"], pages.overview),
         ("/events", ["GET"], pages.events),

@@ -1,0 +1,32 @@
+"""The WSGI application of `bridge web`: the web side, with the part that logs in to Spacebring.
+
+That part belongs to the workers' side, which the web side does not import; here both are put together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.app import create_app
+from workers.main import MAX_WAIT
+from workers.spacebring.credentials import connector
+from workers.spacebring.limiter import Limiter
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from redis import Redis
+
+    from config.channels import Config
+    from config.settings import Settings
+    from workers.spacebring.login import Login
+
+
+def make_app() -> Flask:
+    """Give the application, by the environment: `gunicorn "cli.wsgi:make_app()"`; raises ConfigError."""
+    return create_app(connect_spacebring=connect_spacebring)
+
+
+def connect_spacebring(settings: Settings, config: Config, redis: Redis) -> Login:
+    """Give the log-in to Spacebring, paced by the workers' limiter; raises ConfigError."""
+    limiter = Limiter(redis, rate=config.spacebring.rate, max_wait=MAX_WAIT)
+    return connector(settings, redis, timeout=config.spacebring.timeout, before_request=limiter.wait)
