@@ -5,6 +5,7 @@ That part belongs to the workers' side, which the web side does not import; here
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.app import create_app
@@ -28,5 +29,7 @@ def make_app() -> Flask:
 
 def connect_spacebring(settings: Settings, config: Config, redis: Redis) -> Login:
     """Give the log-in to Spacebring, paced by the workers' limiter; raises ConfigError."""
-    limiter = Limiter(redis, rate=config.spacebring.rate, max_wait=MAX_WAIT)
-    return connector(settings, redis, timeout=config.spacebring.timeout, before_request=limiter.wait)
+    timeout = config.spacebring.timeout
+    limiter = Limiter(redis, rate=config.spacebring.rate, timeout=timeout, max_wait=MAX_WAIT)
+    # A person waits for it, and there may be no workers whose number gives the places.
+    return connector(settings, redis, timeout=timeout, slots=partial(limiter.call, with_place=False))

@@ -214,7 +214,9 @@ def test_check_tells_of_oauth_without_renewing_what_is_good(
     found = printed(bridge("check", "--json"))
 
     assert found["ok"] is True
-    assert re.search(r"connected to Spacebring by OAuth2 since .* \(bridge login\).*works", " ".join(found["notes"]))
+    assert re.search(
+        r"connected to Spacebring by OAuth2 since .* \(bridge login\).*works", " ".join(found["notes"])
+    )
     assert connection.asked() == 0
 
 

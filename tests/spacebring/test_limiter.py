@@ -456,3 +456,12 @@ def test_without_redis_a_slot_stands_and_its_place_comes_free_by_itself(bench: B
 def test_what_is_not_positive_is_refused(redis: Redis, rate: float, max_wait: float, timeout: float) -> None:
     with pytest.raises(ValueError, match="more than 0"):
         Limiter(redis, rate=rate, max_wait=max_wait, timeout=timeout)
+
+
+def test_a_call_in_the_middle_of_another_needs_no_place_of_its_own(bench: Bench) -> None:
+    limiter = bench.limiter(workers=lambda: 2)
+
+    with limiter.call():
+        with pytest.raises(LimiterBusyError, match="as many requests"):
+            limiter.call()
+        limiter.call(with_place=False).release()

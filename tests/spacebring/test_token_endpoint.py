@@ -53,7 +53,8 @@ def test_a_code_goes_with_client_verifier_and_redirect(peer: Peer) -> None:
     paced: list[str] = []
 
     slot = Slot(lambda: paced.append("start"), lambda: paced.append("release"))
-    grant = TokenEndpoint(peer.url, "client", Secret(CLIENT_SECRET), slots=lambda: slot).exchange("co/de", "https://b.example/cb", "ver")
+    tokens = TokenEndpoint(peer.url, "client", Secret(CLIENT_SECRET), slots=lambda: slot)
+    grant = tokens.exchange("co/de", "https://b.example/cb", "ver")
 
     assert grant == Grant("a", "r", 60, "support")
     assert paced == ["start", "release"]

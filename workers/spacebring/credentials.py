@@ -62,9 +62,7 @@ def credentials(
         if basic is None or is_stored(redis):
             raise ConfigError([NO_KEY])
         return basic
-    endpoint = TokenEndpoint(
-        settings.spacebring_url, client_id, secret, timeout=timeout, slots=slots
-    )
+    endpoint = TokenEndpoint(settings.spacebring_url, client_id, secret, timeout=timeout, slots=slots)
     return OAuth(
         TokenStore(redis, key),
         redis,
@@ -90,7 +88,5 @@ def connector(
     problems = [problem for broken, problem in rules if broken]
     if client_id is None or secret is None or key is None or problems:
         raise ConfigError(problems)
-    endpoint = TokenEndpoint(
-        settings.spacebring_url, client_id, secret, timeout=timeout, slots=slots
-    )
+    endpoint = TokenEndpoint(settings.spacebring_url, client_id, secret, timeout=timeout, slots=slots)
     return Login(TokenStore(redis, key), endpoint, seed=settings.refresh_token)

@@ -43,8 +43,8 @@ class OAuth(SpacebringAuth):
 
     `seed` is the refresh token of the environment: it is planted where the store was not yet grown from it.
     `basic` serves as long as no tokens are stored. `slots` gives the shared limiter's slot for a request
-    that is repeated, `patience` is how many seconds to wait for another process that renews. Not shared between
-    threads.
+    that is repeated, `patience` is how many seconds to wait for another process that renews. Not shared
+    between threads.
     """
 
     def __init__(

@@ -158,9 +158,7 @@ class TokenEndpoint:
             ) from None
         return grant
 
-    def _post(
-        self, form: str, redact: Callable[[str], str], last_check: Callable[[], None] | None
-    ) -> Answer:
+    def _post(self, form: str, redact: Callable[[str], str], last_check: Callable[[], None] | None) -> Answer:
         call = Call(self.timeout, self._connect_timeout, last_check)
         with Session(None) as session, call.active():
             request = requests.Request(
