@@ -14,6 +14,7 @@ from cli.context import REFUSED, settings, show_json, why
 from cli.locations import location_problems
 from config.channels import Config, load_config
 from config.logging import configure_logging
+from config.store import StoreAddress
 from service.core.errors import BridgeError, ConfigError
 from service.core.store import connect, inspect, writable
 from service.core.wiring import open_doors, open_ledger
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from workers.spacebring.auth import SpacebringAuth
 
-_NOWHERE = "unix:///nowhere"
+_NOWHERE = StoreAddress("unix:///nowhere")
 
 
 @click.command()
@@ -99,7 +100,7 @@ def _spacebring(found: Settings, config: Config) -> tuple[list[str], list[str]]:
     except ConfigError as error:
         return list(error.problems), []
     # What is wrong with the store is told already: without one, a token can still be tried.
-    with connect(found.redis_url or _NOWHERE) as redis:
+    with connect(found.store or _NOWHERE) as redis:
         try:
             auth = credentials(found, redis, timeout=config.spacebring.timeout)
         except ConfigError as error:

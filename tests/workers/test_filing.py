@@ -425,7 +425,7 @@ def test_redis_that_is_away_while_reading_hands_the_event_back(bench: Bench) -> 
 
 def test_a_limiter_without_redis_begins_nothing(bench: Bench) -> None:
     class Away(Limiter):
-        def call(self) -> Slot:
+        def call(self, *, with_place: bool = True) -> Slot:
             raise RedisConnectionError
 
     bench.settings["limiter"] = Away(bench.redis, rate=10)
