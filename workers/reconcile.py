@@ -131,13 +131,16 @@ class Reconciler:
         self._redis: Any = redis
         self._client = client
         self._prefix = prefix
+        # One key for all locations: a step that finds Redis's clock set back forgets them all (`common.lua`).
+        self._key = f"{prefix}listings"
         self._max_pages = max_pages
 
     def look(self, event: Event, location: str, *, not_before: int, patience: float = 0) -> Look | None:
         """Look for an event's tickets in a list that was read at `not_before` (ms, Redis's clock) or later.
 
-        None where another worker is reading the list and has not ended within `patience` seconds: come
-        again. Raises what `list_tickets` raises, and redis.RedisError.
+        None where another worker is reading the list and has not ended within `patience` seconds, or
+        where Redis's clock was set back meanwhile: come again. Raises what `list_tickets` raises, and
+        redis.RedisError.
         """
         lock = self._redis.lock(f"{self._prefix}listing-lock:{location}", timeout=_LOCK)
         shared = self._shared(event, location, not_before)
@@ -151,14 +154,18 @@ class Reconciler:
             if shared is not None:
                 return shared
             listing = self._read(event, location, lock)
-            self._redis.set(self._key(location), listing.as_json(), ex=_KEPT)
+            if self._ledger.now() < listing.began:
+                # Redis's clock was set back meanwhile: nobody can tell any more when this was read.
+                return None
+            self._redis.hset(self._key, location, listing.as_json())
+            self._redis.expire(self._key, _KEPT)
             return listing.look(event)
         finally:
             with suppress(LockError):
                 lock.release()
 
     def _shared(self, event: Event, location: str, not_before: int) -> Look | None:
-        kept = self._redis.get(self._key(location))
+        kept = self._redis.hget(self._key, location)
         listing = _Listing.of(kept) if kept is not None else None
         if listing is None or listing.began < not_before or not (listing.gap or listing.covers(event)):
             return None
@@ -183,9 +190,6 @@ class Reconciler:
         elif not listing.covers(event):
             listing.gap = "Spacebring's list of the location could not be read back to the attempt"
         return listing
-
-    def _key(self, location: str) -> str:
-        return f"{self._prefix}listing:{location}"
 
 
 def _digest(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,8 +10,10 @@ import requests
 from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.timeouts import JobTimeoutException
 
+from service.core.blobs import RedisBlobs
 from service.core.durability import Durability
 from service.core.ledger import Ledger, State
+from service.core.store import PREFIX
 from tests.workers.bench import ELSEWHERE, FORM, LOCATION, Bench
 from workers.reconcile import Look, Reconciler
 from workers.schedule import Schedule
@@ -99,6 +102,48 @@ def test_a_listing_that_began_before_the_end_of_the_grace_does_not_count_after_i
     event = bench.deliver(identifier)
 
     assert (event.state, event.code, len(bench.tickets())) == (State.DELIVERED, "found", 1)
+
+
+def set_back(bench: Bench, seconds: int) -> None:
+    """Make what is stored look like the work of a clock that was so far ahead."""
+    for location, text in bench.redis.hgetall("bridge:listings").items():
+        listing = json.loads(text)
+        bench.redis.hset(
+            "bridge:listings", location, json.dumps({**listing, "began": listing["began"] + seconds * 1000})
+        )
+    bench.redis.set("bridge:clock", bench.ledger.now() + seconds * 1000)
+
+
+def test_a_listing_from_before_redis_s_clock_was_set_back_does_not_count(bench: Bench) -> None:
+    bench.deliver(uncertain(bench, key="before"))
+    set_back(bench, 3600)
+
+    event = bench.deliver(uncertain(bench, key="after"))
+
+    assert (event.state, event.code, len(bench.tickets())) == (State.DELIVERED, "found", 2)
+
+
+def test_a_listing_during_which_the_clock_was_set_back_counts_for_nobody(bench: Bench) -> None:
+    identifier = uncertain(bench)
+    bench.deliverer()
+    assert bench.client is not None
+    event, client = bench.ledger.event(identifier), bench.client
+
+    class Ahead(Ledger):
+        """A ledger by whose clock the list is read an hour from now."""
+
+        ahead = 3_600_000
+
+        def now(self) -> int:
+            ahead, self.ahead = self.ahead, 0
+            return super().now() + ahead
+
+    ledger = Ahead(bench.redis, RedisBlobs(bench.redis, prefix=PREFIX, cap=1))
+    reconciler = Reconciler(ledger, bench.redis, client)
+
+    assert reconciler.look(event, LOCATION, not_before=0) is None
+    assert bench.redis.exists("bridge:listings") == 0
+    assert reconciler.look(event, LOCATION, not_before=0) is not None
 
 
 def test_a_list_that_does_not_show_our_tickets_proves_nothing(bench: Bench) -> None:

@@ -7,7 +7,8 @@ local function event_key(id) return P .. 'event:' .. id end
 -- Redis's clock was set back: whatever is due by the old time would wait for it to come again. Every time
 -- that something waits for moves back as far.
 local function set_back(by)
-  redis.call('DEL', P .. 'nothing')
+  -- What was listed of Spacebring's tickets would look newer than what is filed from now on.
+  redis.call('DEL', P .. 'nothing', P .. 'listings')
   for _, name in ipairs({'due:person', 'due:backlog', 'out', 'unsettled', 'watch'}) do
     local entries = redis.call('ZRANGE', P .. name, 0, -1, 'WITHSCORES')
     for at = 1, #entries, 2 do redis.call('ZADD', P .. name, entries[at + 1] - by, entries[at]) end
