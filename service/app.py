@@ -17,6 +17,7 @@ from config.sentry import report_errors
 from config.settings import load_settings
 from service import api, dashboard, health, hooks, metrics
 from service.core.errors import ConfigError, TooLarge
+from service.core.intake import Intake
 from service.core.store import connect
 from service.core.wiring import open_doors, open_ledger, open_spool
 from service.web import EXTENSION, Web
@@ -71,12 +72,14 @@ def create_app(
         connector = connect_spacebring(settings, config, redis)
     except ConfigError as error:
         unconnectable = error.problems
+    ledger, spool = open_ledger(redis, config), open_spool(settings, config)
     app.extensions[EXTENSION] = Web(
         settings,
         config,
-        open_ledger(redis, config),
+        ledger,
         redis,
-        open_spool(settings, config),
+        spool,
+        Intake(ledger, spool),
         doors,
         connector,
         unconnectable,

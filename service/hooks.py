@@ -6,13 +6,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, jsonify, render_template, request
-from redis.exceptions import RedisError
 
 from service.core.errors import (
     Invalid,
     NoSuchChannel,
     RequestError,
-    StoreFull,
     Unauthorized,
     Unavailable,
     UnreadableError,
@@ -99,7 +97,6 @@ def _identify(source: Source, verified: Verified) -> Sequence[Part]:
 
 
 def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Acceptance:
-    """Keep the request in the ledger, or in the spool where the ledger is away or full."""
     web = current()
     parcel = web.ledger.parcel(
         inbound,
@@ -108,14 +105,7 @@ def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Accep
         lane=door.source.lane,
         parts=parts,
     )
-    try:
-        return web.ledger.keep(parcel)
-    except StoreFull:
-        if not web.spool.enabled:
-            raise
-        return web.spool.put(parcel)
-    except RedisError:
-        return web.spool.put(parcel)
+    return web.intake.keep(parcel)
 
 
 def _answer(source: Source, verified: Verified, acceptance: Acceptance) -> Response:

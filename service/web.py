@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from config.channels import Config
     from config.settings import Settings
+    from service.core.intake import Intake
     from service.core.ledger import Ledger
     from service.core.spool import Spool
     from service.core.tokens import Connector
@@ -35,6 +36,7 @@ class Web:
     ledger: Ledger
     redis: Redis
     spool: Spool
+    intake: Intake
     doors: Mapping[str, Door] = field(default_factory=dict)
     connector: Connector | None = None
     unconnectable: Sequence[str] = ()

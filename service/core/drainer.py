@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from redis.exceptions import RedisError
 
 from config.logging import get_logger
 from service.core.errors import StoreFull, Unavailable
+from service.core.spool import MEND
+from service.core.store import takes_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +51,11 @@ class Drainer:
             except (RedisError, Unavailable) as error:
                 pause = min(pause * 2, _LONGEST)
                 _log.info("the spool waits for Redis", error=type(error).__name__, again_in=pause)
+            except (sqlite3.Error, OSError) as error:
+                pause = _LONGEST
+                _log.error(
+                    "the spool cannot be used", folder=str(self._spool.folder), why=str(error), mend=MEND
+                )
             except Exception:  # noqa: BLE001 - see below
                 # Whatever it is: what waits here has been accepted, and must not wait for a restart.
                 pause = _LONGEST
@@ -68,9 +76,11 @@ class Drainer:
                 number, parcel = found
                 try:
                     self._ledger.keep(parcel)
-                except StoreFull as error:
-                    # Perhaps no room for one that is large, but for the next.
-                    _log.warning("no room for a request of the spool", number=number, error=str(error))
+                except (RedisError, StoreFull) as error:
+                    if isinstance(error, RedisError) and takes_nothing(error):
+                        raise
+                    # It alone is too large, or meets something damaged: the next need not wait for it.
+                    _log.warning("a request stays in the spool", number=number, why=str(error))
                 else:
                     self._spool.remove(number)
                     moved += 1

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.logging import get_logger
 from service.core.errors import Unavailable
 from service.core.ledger.model import Acceptance, Parcel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _SCHEMA = """
@@ -26,9 +27,17 @@ CREATE TABLE IF NOT EXISTS parcels (
 );
 CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, event TEXT NOT NULL, parcel INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS keys_of_parcel ON keys (parcel);
+CREATE INDEX IF NOT EXISTS sizes ON parcels (size);
 """
+# What an operator does about a file that cannot be used.
+MEND = (
+    "make BRIDGE_DATA writable; move a damaged file away and keep it, for it may hold requests; "
+    "nothing has to be restarted"
+)
 _BUSY = 3.0
 _RETRY_AFTER = 30
+
+_log = get_logger("spool")
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class Spool:
         self._max_bytes = max_bytes
         self._clock = clock
         self._path = folder / "spool.db"
+        # The file whose tables are known to be there.
+        self._made: tuple[int, int] | None = None
 
     def put(self, parcel: Parcel) -> Acceptance:
         """Keep a parcel on disk, unless the keys of all its parts are known here.
@@ -68,19 +79,21 @@ class Spool:
             raise Unavailable("The ledger cannot be reached: please send this again", _RETRY_AFTER)
         record = json.dumps({**parcel.record, "received": int(self._clock() * 1000)})
         try:
-            self._make()
+            if self._made is None or self._made != _identity(self._path):
+                self._make()
             with self._open() as database:
                 database.execute("BEGIN IMMEDIATE")
                 answer = self._keep(database, parcel, record)
                 database.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
+            _log.error("the spool takes nothing", file=str(self._path), why=str(error), mend=MEND)
             why = f"The ledger cannot be reached, and the spool fails: {type(error).__name__}"
             raise Unavailable(why, _RETRY_AFTER) from error
         return answer
 
     def after(self, number: int) -> tuple[int, Parcel] | None:
         """Give the first parcel after that number, with its own; raises sqlite3.Error."""
-        if not self._path.exists():
+        if not self._holds():
             return None
         query = "SELECT number, record, body FROM parcels WHERE number > ? ORDER BY number LIMIT 1"
         with self._open() as database:
@@ -97,7 +110,7 @@ class Spool:
 
     def depth(self) -> Depth:
         """Say how much waits; raises sqlite3.Error."""
-        if not self._path.exists():
+        if not self._holds():
             return Depth()
         with self._open() as database:
             return Depth(*database.execute("SELECT count(*), coalesce(sum(size), 0) FROM parcels").fetchone())
@@ -109,49 +122,66 @@ class Spool:
         except sqlite3.Error:
             return -1
 
+    def _holds(self) -> bool:
+        """Whether there are tables to look into; an empty file is one that was being made."""
+        with suppress(FileNotFoundError):
+            return self._path.stat().st_size > 0
+        return False
+
     def _keep(self, database: sqlite3.Connection, parcel: Parcel, record: str) -> Acceptance:
-        owners = {part["id"]: self._owner(database, part) for part in parcel.parts}
-        fresh = frozenset(event for event, owner in owners.items() if owner == event)
-        if fresh:
+        brought: dict[str, str] = {}
+        events = []
+        for part in parcel.parts:
+            known = {key: _owner(database, key) or brought.get(key) for key, _ in part["keys"]}
+            event = next(filter(None, known.values()), part["id"])
+            events.append(event)
+            brought |= {key: event for key, owner in known.items() if owner is None}
+        # What is known here takes its way into the ledger too, where it is a repeat, if anything of it is
+        # new: should that be a key only, a third delivery may have no other.
+        if brought:
             size = len(record) + len(parcel.body)
             (used,) = database.execute("SELECT coalesce(sum(size), 0) FROM parcels").fetchone()
             if used + size > self._max_bytes:
                 raise Unavailable("The ledger cannot be reached, and the spool is full", _RETRY_AFTER)
-            cursor = database.execute(
+            number = database.execute(
                 "INSERT INTO parcels (size, record, body) VALUES (?, ?, ?)", (size, record, parcel.body)
-            )
-            # A part that is known here takes its way into the ledger too, which sees that it is a repeat.
-            rows = [
-                (key, owners[part["id"]], cursor.lastrowid)
-                for part in parcel.parts
-                for key, _ in part["keys"]
-            ]
-            database.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", rows)
-        return Acceptance(tuple(owners.values()), fresh)
-
-    def _owner(self, database: sqlite3.Connection, part: Mapping[str, object]) -> str:
-        keys: list[tuple[str, int]] = part["keys"]  # type: ignore[assignment]
-        for key, _ in keys:
-            row = database.execute("SELECT event FROM keys WHERE key = ?", (key,)).fetchone()
-            if row:
-                return str(row[0])
-        return str(part["id"])
+            ).lastrowid
+            rows = [(key, event, number) for key, event in brought.items()]
+            database.executemany("INSERT INTO keys VALUES (?, ?, ?)", rows)
+        own = {part["id"] for part in parcel.parts}
+        return Acceptance(tuple(events), frozenset(own.intersection(events)))
 
     def _make(self) -> None:
-        if self._path.exists():
-            return
+        # Each time: a process may have been killed between the file and its tables.
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         with self._open() as database:
             database.execute("PRAGMA journal_mode = WAL")
             database.executescript(_SCHEMA)
+        self._made = _identity(self._path)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
         try:
             database.execute("PRAGMA synchronous = FULL")
+            # What has moved to Redis is overwritten: it is what a person wrote.
+            database.execute("PRAGMA secure_delete = ON")
             yield database
         finally:
             # What was begun and not committed is undone.
             database.close()
+
+
+def _owner(database: sqlite3.Connection, key: str) -> str | None:
+    row = database.execute("SELECT event FROM keys WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Say which file it is, or None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino

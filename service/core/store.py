@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -141,3 +143,16 @@ def writable(redis: Redis) -> str:
     except RedisError as error:
         return f"Redis does not take writes: {type(error).__name__}"
     return ""
+
+
+# Redis 6 wraps what a command of a script was answered in an error of the script's.
+_REFUSALS = ("OOM command not allowed", "READONLY", "MISCONF", "NOREPLICAS", "MASTERDOWN")
+
+
+def takes_nothing(error: RedisError) -> bool:
+    """Whether the server is away, or refuses whatever would be written: later the same call may do.
+
+    Of a script it then ran nothing, or, where the connection broke, perhaps all.
+    """
+    away = (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
+    return isinstance(error, away) or any(word in str(error) for word in _REFUSALS)

@@ -1,0 +1,108 @@
+"""A server that can be stopped and started again with what it holds, and a spool beside it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.core.blobs import RedisBlobs
+from service.core.ledger import Ledger
+from service.core.ledger.ledger import Keeping
+from service.core.request import Headers, InboundRequest
+from service.core.source import Key, Part
+from service.core.spool import Spool
+from service.core.store import PREFIX, connect
+from tests.conftest import Valkey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from redis import Redis
+
+    from service.core.ledger.model import Parcel
+
+WITHIN = 30.0
+
+
+@dataclass
+class Outage:
+    """A server, up at first, that keeps on disk what it was given."""
+
+    server: Valkey
+    redis: Redis
+    up: bool = True
+
+    def begin(self) -> None:
+        """Kill the server."""
+        self.server.stop()
+        self.up = False
+
+    def end(self) -> None:
+        """Start it again on what it had."""
+        self.server.start()
+        self.up = True
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Valkey]:
+    folder = Path(tempfile.mkdtemp(prefix="vk"))
+    server = Valkey(folder, {"appendonly": "yes", "appendfsync": "always"})
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def outage(lasting: Valkey) -> Iterator[Outage]:
+    client = connect(lasting.url)
+    client.flushall()
+    outage = Outage(lasting, client)
+    yield outage
+    if not outage.up:
+        outage.end()
+    client.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", enabled=True)
+
+
+def book_on(redis: Redis, **keeping: int) -> Ledger:
+    return Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20), keeping=Keeping(**keeping))
+
+
+def request_of(body: bytes = b"hello", **headers: str) -> InboundRequest:
+    pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return InboundRequest("POST", "https://bridge.example/hooks/web", Headers.of(pairs), body)
+
+
+def parcel_of(book: Ledger, *parts: str, body: bytes = b"hello", **headers: str) -> Parcel:
+    """Give a parcel with a part for each text, its keys separated by spaces; `~` marks content keys."""
+    return book.parcel(
+        request_of(body, **headers),
+        channel="web",
+        source="json",
+        lane="backlog",
+        parts=[
+            Part(tuple(Key(key, content=key.startswith("~")) for key in part.split()), f"slice {at}")
+            for at, part in enumerate(parts)
+        ],
+    )
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Return once it holds; fails if that takes too long."""
+    step = threading.Event()
+    for _ in range(int(WITHIN / 0.02)):
+        if condition():
+            return
+        step.wait(0.02)
+    raise AssertionError("it did not come about")
