@@ -75,9 +75,14 @@ class Deliverer:
                 self._record(hold.claim, outcome)
             except StaleToken as error:
                 _log.warning("lost the event", event_id=event, why=str(error))
-                if outcome is not None and outcome.state is State.DELIVERED:
-                    # Whoever took the event over could not know of this ticket.
-                    self._ledger.stray(event, str(outcome.fields["ticket_id"]))
+                if outcome is not None:
+                    self._report_stray(event, outcome)
+
+    def _report_stray(self, event: str, outcome: Outcome) -> None:
+        """Say that this worker made a ticket, or may have: whoever took the event over cannot know."""
+        ticket = str(outcome.fields.get("ticket_id", ""))
+        if ticket or outcome.grace is not None:
+            self._surely(lambda: self._ledger.stray(event, ticket))
 
     def _attempt(self, hold: Hold) -> Outcome:
         claim = hold.claim
@@ -168,7 +173,8 @@ class Deliverer:
             _log.warning("Redis is away: Retry-After is not passed on")
 
     def _record(self, claim: Claim, outcome: Outcome) -> None:
-        answers_again = self._record_surely(claim, outcome, f"{self._worker}:{claim.token}")
+        nonce = f"{self._worker}:{claim.token}"
+        answers_again = self._surely(lambda: self._ledger.record(claim, outcome, nonce=nonce))
         _log.info(
             "recorded",
             **_names(claim),
@@ -179,14 +185,14 @@ class Deliverer:
             while self._ledger.resume(_RESUMED_AT_ONCE) == _RESUMED_AT_ONCE:
                 continue
 
-    def _record_surely(self, claim: Claim, outcome: Outcome, nonce: str) -> bool:
-        """Record, also where Redis is away for a moment: the ticket may be filed by now."""
+    def _surely(self, step: Callable[[], bool]) -> bool:
+        """Take a step of the ledger, also where Redis is away for a moment: a ticket may be filed by now."""
         for pause in _RECORD_PAUSES:
             try:
-                return self._ledger.record(claim, outcome, nonce=nonce)
+                return step()
             except RedisError:
                 self._sleep(pause)
-        return self._ledger.record(claim, outcome, nonce=nonce)
+        return step()
 
 
 def _names(claim: Claim) -> dict[str, str]:

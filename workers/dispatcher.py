@@ -60,7 +60,7 @@ class Dispatcher:
                     self._ledger.wait(_WAIT)
                 pause = 0.5
             except RedisError as error:
-                _log.warning("Redis is away", error=type(error).__name__, again_in=pause)
+                _log.warning("Redis is away or refuses", error=type(error).__name__, again_in=pause)
                 self._sleep(pause)
                 pause = min(pause * 2, 5)
 
@@ -70,6 +70,9 @@ class Dispatcher:
         handed = self._ledger.take(min(_BATCH, cap), cap=cap)
         if handed:
             self._enqueue(handed)
+        elif self._ledger.resuming():
+            # The worker that was told to died.
+            self._ledger.resume()
         self._sweep()
         self._mirror.refresh()
         if self._clock() >= self._chores_due:

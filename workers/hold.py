@@ -32,7 +32,9 @@ class Hold:
     def __init__(self, ledger: Ledger, claim: Claim, started: float) -> None:
         self.claim = claim
         self._ledger = ledger
-        self._expires = started + ledger.timings.lease
+        # However often it is renewed, the lease ends with the job's hard limit.
+        self._hard = started + ledger.timings.hard
+        self._expires = min(started + ledger.timings.lease, self._hard)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name=f"renew-{claim.event.id}", daemon=True)
 
@@ -69,4 +71,4 @@ class Hold:
             except RedisError:
                 # Redis may be back before the lease ends; until then the local deadline stands.
                 continue
-            self._expires = started + self._ledger.timings.lease
+            self._expires = min(started + self._ledger.timings.lease, self._hard)

@@ -10,7 +10,7 @@ from rq.timeouts import JobTimeoutException
 
 from config.logging import get_logger
 from service.core import signing
-from service.core.errors import BridgeError, StaleToken, UnmappableError
+from service.core.errors import BridgeError, StaleToken, Unavailable, UnmappableError
 from service.core.ledger import Attempt, Outcome, State
 from service.core.ledger.model import moment
 from service.core.mapping.draft import as_payload
@@ -18,7 +18,7 @@ from service.core.mapping.mapper import map_event
 from service.core.source import Key, Part
 from workers.spacebring.errors import CredentialsError, PermanentError, SpacebringError, TemporaryError
 from workers.spacebring.limiter import LimiterBusyError
-from workers.verdicts import FORBIDDEN, RATE_LIMITED, Prepared, dead, failed, handed_back, obey
+from workers.verdicts import FORBIDDEN, RATE_LIMITED, Prepared, dead, failed, handed_back, obey, still_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _log = get_logger("delivery")
 # A look-up that keeps failing must not keep a ticket from being filed: the person is named in the text.
 _MAX_LOOKUPS = 3
+# What came in cannot be read now, for the disk or the store it is on is away.
+_BODY_AGAIN = 60.0
 
 
 class Preparer:
@@ -67,8 +69,7 @@ class Preparer:
         except RedisError:
             return handed_back(claim, "the ledger was away before anything was sent")
         except BridgeError as error:
-            code = "unmappable" if isinstance(error, UnmappableError) else "unreadable"
-            return dead(code, str(error))
+            return _at_fault(claim, error)
         except Exception as error:  # noqa: BLE001 - whatever a hostile body does to a parser, it is kept
             event = claim.event
             _log.warning("could not be read", exc_info=True, event_id=event.id, channel=event.channel)
@@ -131,7 +132,18 @@ class Preparer:
         outcome = failed(claim, error, attempt, self._options)
         if isinstance(error, CredentialsError) or error.status == RATE_LIMITED:
             return outcome
+        if error.status is not None:
+            # It answered: that members cannot be looked up says nothing of tickets.
+            outcome = replace(outcome, failing=None)
         return replace(outcome, fields={"lookups_failed": claim.event.lookups_failed + 1})
+
+
+def _at_fault(claim: Claim, error: BridgeError) -> Outcome:
+    if isinstance(error, Unavailable):
+        # The store of large bodies is away: not the event's fault.
+        waits = still_unknown(str(error), _BODY_AGAIN)
+        return waits if claim.uncertain else replace(waits, code="retry")
+    return dead("unmappable" if isinstance(error, UnmappableError) else "unreadable", str(error))
 
 
 def _summary(inbound: InboundEvent) -> dict[str, str]:

@@ -34,6 +34,8 @@ MAX_PAGES = 100
 # A lister that dies holds the others up for so long, in seconds; each page extends it.
 _LOCK = 20
 _KEPT = 120
+_HIDES = "Spacebring's list of the location does not show the tickets that we made there"
+_TOO_SHORT = "Spacebring's list of the location could not be read back to the attempt"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class _Listing:
     # When the oldest ticket read was made, in ms; infinite before there is one.
     oldest: float = math.inf
     whole: bool = False
-    gap: str = ""
+    # Whether it does not show the tickets that we know we made there.
+    hides: bool = False
     tickets: dict[str, list[Sighting]] = field(default_factory=dict)
 
     def add(self, page: Sequence[Ticket]) -> None:
@@ -100,7 +103,9 @@ class _Listing:
 
     def look(self, event: Event) -> Look:
         found = sorted(self.tickets.get(event.marker, ()), key=lambda sighting: sighting.number)
-        return Look(self.began, found, self.gap)
+        if self.hides:
+            return Look(self.began, found, _HIDES)
+        return Look(self.began, found, "" if self.covers(event) else _TOO_SHORT)
 
     def as_json(self) -> str:
         return json.dumps(
@@ -153,8 +158,9 @@ class Reconciler:
             shared = self._shared(event, location, not_before)
             if shared is not None:
                 return shared
+            steps = self._ledger.clock_steps()
             listing = self._read(event, location, lock)
-            if self._ledger.now() < listing.began:
+            if self._ledger.now() < listing.began or self._ledger.clock_steps() != steps:
                 # Redis's clock was set back meanwhile: nobody can tell any more when this was read.
                 return None
             self._redis.hset(self._key, location, listing.as_json())
@@ -167,7 +173,7 @@ class Reconciler:
     def _shared(self, event: Event, location: str, not_before: int) -> Look | None:
         kept = self._redis.hget(self._key, location)
         listing = _Listing.of(kept) if kept is not None else None
-        if listing is None or listing.began < not_before or not (listing.gap or listing.covers(event)):
+        if listing is None or listing.began < not_before or not (listing.hides or listing.covers(event)):
             return None
         return listing.look(event)
 
@@ -185,10 +191,7 @@ class Reconciler:
                 break
             page = found.next_page
             lock.extend(_LOCK, replace_ttl=True)
-        if not listing.shows(ours):
-            listing.gap = "Spacebring's list of the location does not show the tickets that we made there"
-        elif not listing.covers(event):
-            listing.gap = "Spacebring's list of the location could not be read back to the attempt"
+        listing.hides = not listing.shows(ours)
         return listing
 
 

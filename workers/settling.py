@@ -69,17 +69,23 @@ class Settler:
 
     def _failed(self, claim: Claim, error: SpacebringError) -> Outcome:
         """Decide after a look that was refused or broke off."""
-        if isinstance(error, PermanentError) or error.status == FORBIDDEN:
-            return self._proves_nothing(claim, f"Spacebring's list of the location is refused: {error}")
+        refused = f"Spacebring's list of the location is refused: {error}"
+        if error.status == FORBIDDEN:
+            # Our credentials lack a permission: the event waits for it, however long.
+            return self._proves_nothing(
+                claim, f"{refused}. Give the account the Support permission", ever=True
+            )
+        if isinstance(error, PermanentError):
+            return self._proves_nothing(claim, refused)
         outcome = failed(claim, error, None, self._options)
         code = "unknown" if outcome.code == "retry" else outcome.code
         return replace(outcome, code=code, uncounted=True, stuck=True)
 
-    def _proves_nothing(self, claim: Claim, why: str) -> Outcome:
-        """Keep it uncertain; after so many looks a person has to look."""
+    def _proves_nothing(self, claim: Claim, why: str, *, ever: bool = False) -> Outcome:
+        """Keep it uncertain; after so many looks a person has to look, unless it may look for `ever`."""
         looks, schedule = claim.event.looks + 1, self._options.schedule
         reason = f"a ticket may exist or not: {why}"
-        if schedule.exhausted(looks) and not claim.probing:
+        if schedule.exhausted(looks) and not claim.probing and not ever:
             reason += (
                 f". Look for {claim.event.marker} in Spacebring: if there is a ticket, discard this; "
                 "if there is none, replay it and confirm"

@@ -47,10 +47,12 @@ class Sweeper:
             look = self._reconciler.look(
                 found, found.location, not_before=self._ledger.now(), patience=_PATIENCE
             )
+            why = "another worker reads the list" if look is None else look.gap
             extra = self._close(found, look.tickets) if look is not None else []
         except SpacebringError as error:
-            _log.warning("could not look for a second ticket", event_id=event, why=str(error))
-            return
+            why, extra = str(error), []
+        if why:
+            _log.warning("could not look for a second ticket", event_id=event, why=why)
         if extra:
             why = _why(found, extra)
             if self._ledger.doubled(event, extra, why):
@@ -58,12 +60,15 @@ class Sweeper:
 
     def _close(self, event: Event, tickets: Sequence[Sighting]) -> list[ExtraTicket]:
         own = next((ticket for ticket in tickets if ticket.id == event.ticket_id), None)
+        if own is None:
+            # Without it nobody can tell which is the second.
+            return []
         extra = []
         for ticket in tickets:
             if ticket.id == event.ticket_id:
                 continue
             # A person may have quoted the marker in a ticket of their own, which is not ours to close.
-            same = own is not None and own.digest == ticket.digest
+            same = own.digest == ticket.digest
             if same and ticket.status != _CLOSED:
                 self._client.close_ticket(ticket.id)
             extra.append(ExtraTicket(ticket.id, ticket.number, same or ticket.status == _CLOSED))

@@ -56,17 +56,22 @@ def overview(ledger: Ledger, redis: Redis, *, clock: Callable[[], datetime] = _u
         stats=stats,
         queues=queue.depths(redis),
         workers=workers,
-        delivery=_delivery(stats, workers),
+        delivery=_delivery(stats, workers, ledger.blind_reason()),
     )
 
 
-def _delivery(stats: Stats, workers: int) -> Delivery:
+def _delivery(stats: Stats, workers: int, blind: str) -> Delivery:
     problems = []
     if stats.pause is not None:
         problems.append(_paused(stats.pause))
     else:
         # While everything is paused, that one location would be too says nothing more.
         problems += [_closed(location, pause) for location, pause in sorted(stats.closed.items())]
+    if blind:
+        problems.append(
+            f"Events that may have made a ticket, and of which Spacebring's list cannot tell: {stats.blind}. "
+            f"Nothing is sent for them before it does, for {blind.rstrip('.')}. The bridge keeps looking."
+        )
     if not workers:
         problems.append(
             "No worker is running: what comes in is kept, but nothing is delivered. "

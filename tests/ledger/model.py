@@ -85,6 +85,8 @@ class Model:
     epoch: int = 0
     epoch_at: int = 0
     epochs: dict[str, int] = field(default_factory=dict)
+    # The server is another one, which nobody has noticed yet.
+    replaced: bool = False
     failures: int = 0
     resuming: bool = False
     turn: int = 0
@@ -124,6 +126,8 @@ class Model:
             self.outage.discard(twin.id)
             if twin.location:
                 self.waiting.discard(twin.id)
+        if to not in ACTIVE:
+            self._hand_down(twin)
         if to in FINISHED:
             twin.finished = self.now
             left = max(DEDUPE - (self.now - twin.received), 3600)
@@ -131,6 +135,18 @@ class Model:
         elif before in FINISHED:
             twin.finished = None
             self._keys(twin, None)
+
+    def _follow_history(self) -> None:
+        if self.replaced:
+            self.replaced, self.epoch, self.epoch_at = False, self.epoch + 1, self.now
+
+    def _hand_down(self, twin: Twin) -> None:
+        if self.gate is None or self.gate.prober != twin.id or not twin.location:
+            return
+        for heir in (self.events[event] for event in sorted(self.waiting)):
+            if heir.state is State.RETRYING and not heir.handed:
+                heir.due = self.now
+                return
 
     def _keys(self, twin: Twin, expires: int | None) -> None:
         for key in twin.keys:
@@ -148,6 +164,7 @@ class Model:
 
     def take(self, taken: list[str], most: int, cap: int) -> None:
         """Check that exactly this may have been handed out, and hand it out."""
+        self._follow_history()
         if self.pause is not None:
             most = 0 if self.now < self.pause.until else min(most, 1)
         again = {event for event, ends in self.out.items() if ends <= self.now}
@@ -204,6 +221,7 @@ class Model:
         twin = self.events.get(event)
         if twin is None or not twin.handed:
             return "nothing"
+        self._follow_history()
         if self.pause is not None and self.pause.probe != event:
             twin.handed, twin.due = False, self.now
             del self.out[event]
@@ -215,15 +233,17 @@ class Model:
                 twin.look_after = self.now + GRACE
             twin.begun = 0
             return "poison"
+        taken_over = twin.state is State.DELIVERING
         self.move(twin, State.DELIVERING, self.now + LEASE)
-        twin.token += 1
+        twin.token = max(twin.token, self.epoch * 2**20) + 1
         twin.unbegun += 1
         twin.lease, twin.deadline = self.now + LEASE, self.now + HARD
         self.out[event] = twin.lease
         if twin.begun:
             twin.begun, twin.look_after, twin.code = 0, self.now + GRACE, "unknown"
         elif not twin.look_after and self.epochs[event] != self.epoch:
-            twin.look_after, twin.code = self.epoch_at + GRACE, "unknown"
+            since = self.now if taken_over else self.epoch_at + LEASE
+            twin.look_after, twin.code = since + GRACE, "unknown"
         return "claimed"
 
     def holder(self, event: str, token: int) -> Twin | None:
@@ -290,7 +310,10 @@ class Model:
             self.outage.add(event)
         if outcome.waits:
             twin.location = PLACE
-            self.waiting.add(event)
+            if self.gate is None:
+                twin.due = self.now
+            else:
+                self.waiting.add(event)
         answer = self._learn(twin, outcome, began_itself=began_itself)
         twin.recorded = (nonce, answer)
         return answer

@@ -12,12 +12,14 @@ from rq.timeouts import JobTimeoutException
 
 from service.core.blobs import RedisBlobs
 from service.core.durability import Durability
-from service.core.ledger import Ledger, State
+from service.core.errors import Unavailable
+from service.core.ledger import Closed, Ledger, State
 from service.core.store import PREFIX
 from tests.workers.bench import ELSEWHERE, FORM, LOCATION, Bench
 from workers.reconcile import Look, Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.client import SpacebringClient
+from workers.spacebring.errors import TemporaryError
 from workers.spacebring.limiter import Limiter, LimiterBusyError
 from workers.spacebring.schemas import TicketPage
 from workers.verdicts import Options
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from service.core.ledger import Claim, Event, Outcome
+    from service.core.request import InboundRequest
 
 
 def requests_of(bench: Bench, method: str) -> int:
@@ -544,3 +547,131 @@ def test_retry_after_is_obeyed_only_if_redis_is_there(bench: Bench) -> None:
     event = bench.deliver(bench.accept())
 
     assert (event.state, event.code) == (State.RETRYING, "unknown")
+
+
+def test_a_location_that_opens_while_an_event_is_told_that_it_is_closed_lets_it_go_on(bench: Bench) -> None:
+    bench.fault(kind="status", status=403, location=LOCATION)
+    bench.settings["limiter"] = Limiter(bench.redis, rate=1000, workers=lambda: 4)
+    prober, late = bench.accept(key="1"), bench.accept(key="2")
+    bench.deliver(prober)
+    bench.redis.delete("bridge:pause")
+    bench.fault()
+
+    class Slow(Ledger):
+        """The real ledger, on which the prober is delivered while this worker is about to record."""
+
+        def begin(self, claim: Claim, *draft: Any, absent_at: int = 0) -> int | Closed:  # noqa: ANN401
+            answer = super().begin(claim, *draft, absent_at=absent_at)
+            if claim.event.id == late:
+                self.__class__ = Ledger  # type: ignore[assignment]
+                bench.location_may_be_tried()
+                bench.deliver(prober)
+            return answer
+
+    bench.ledger.__class__ = Slow
+
+    bench.deliver(late)
+
+    due = bench.ledger.event(late).due
+    assert bench.ledger.closed() == {}
+    assert due is not None
+    assert due.timestamp() * 1000 <= bench.ledger.now()
+
+
+@pytest.mark.parametrize("end", ["found", "discarded"])
+def test_when_the_prober_ends_another_that_waits_takes_its_place(bench: Bench, end: str) -> None:
+    bench.fault(kind="status", status=403, location=LOCATION)
+    prober, waiting = bench.accept(key="1"), bench.accept(key="2")
+    bench.deliver(prober)
+    bench.redis.delete("bridge:pause")
+    bench.deliver(waiting)
+    bench.fault(kind="error_after_commit")
+
+    if end == "found":
+        bench.location_may_be_tried()
+        bench.deliver(prober)
+        bench.deliver(prober)
+    else:
+        bench.ledger.operate(prober, "discard", "ada")
+
+    due = bench.ledger.event(waiting).due
+    assert due is not None
+    assert due.timestamp() * 1000 <= bench.ledger.now()
+
+
+def test_members_that_cannot_be_looked_up_do_not_pause_delivery(bench: Bench) -> None:
+    def find(_location: str, _email: str) -> str | None:
+        raise TemporaryError("502: bad gateway", status=502, retry_after=None)
+
+    bench.settings["find_requester"] = find
+    bench.settings["options"] = Options(outage_after=1, schedule=Schedule(base=0.001, floor=0.001))
+
+    event = bench.deliver(bench.accept())
+
+    assert (event.state, event.lookups_failed) == (State.RETRYING, 1)
+    assert bench.ledger.pause() is None
+
+
+@pytest.mark.parametrize("is_uncertain", [True, False], ids=["uncertain", "not sent yet"])
+def test_a_body_that_cannot_be_read_now_is_no_dead_letter(bench: Bench, *, is_uncertain: bool) -> None:
+    class Unmounted(Ledger):
+        """The real ledger, whose directory of bodies is away."""
+
+        def request(self, event: Event) -> InboundRequest | None:
+            del event
+            raise Unavailable("The directory for large bodies cannot be read: Input/output error")
+
+    identifier = bench.accept()
+    if is_uncertain:
+        redis: Any = bench.redis
+        redis.hincrby("bridge:epoch", "number", 1)
+    bench.ledger.__class__ = Unmounted
+
+    event = bench.deliver(identifier)
+
+    assert (event.state, event.look_after > 0) == (State.RETRYING, is_uncertain)
+    assert "Input/output error" in event.reason
+
+
+def test_a_list_that_our_credentials_may_not_read_is_waited_for_and_alarmed(bench: Bench) -> None:
+    bench.settings["options"] = Options(schedule=Schedule(base=0.001, floor=0.001, tries=2))
+    identifier = uncertain(bench, "reset")
+    bench.fault(kind="status", status=403, methods=["GET"])
+
+    states = {bench.deliver(identifier).state for _ in range(3)}
+
+    assert states == {State.RETRYING}
+    assert bench.ledger.stats().blind == 1
+    assert "Give the account the Support permission" in bench.ledger.blind_reason()
+    bench.fault()
+    bench.grace_passes(identifier)
+    assert bench.deliver(identifier).state is State.DELIVERED
+    assert bench.ledger.blind_reason() == ""
+
+
+def test_a_worker_that_lost_the_event_and_its_answer_reports_that_too(bench: Bench) -> None:
+    bench.ledger.__class__ = Overtaken
+    identifier = bench.accept()
+    bench.fault(kind="error_after_commit")
+
+    bench.deliver(identifier)
+
+    assert bench.ledger.watched() == [identifier]
+
+
+def test_a_listing_that_is_too_short_for_one_event_serves_another(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = uncertain(bench, "reset", key="old")
+    for number in range(5):
+        bench.deliver(bench.accept(key=str(number)))
+    fresh = uncertain(bench, key="fresh")
+    small_pages(monkeypatch)
+    bench.deliverer()
+    assert bench.client is not None
+    bench.settings["reconciler"] = Reconciler(bench.ledger, bench.redis, bench.client, max_pages=2)
+
+    assert "could not be read back" in bench.deliver(old).reason
+    read = requests_of(bench, "GET")
+    assert bench.deliver(fresh).code == "found"
+    assert requests_of(bench, "GET") == read

@@ -233,7 +233,7 @@ class Ledger(Reader):
         return [event.decode() for event in self._scripts.run("watched", most)]
 
     def stray(self, event: str, ticket: str) -> bool:
-        """Say that a worker made this ticket when it no longer held the event.
+        """Say that a worker made this ticket, or ('') perhaps one, when it no longer held the event.
 
         True where the event has another ticket, or may get one: it is then looked for at once.
         """

@@ -322,7 +322,8 @@ class Stats:
     """The ledger in figures.
 
     `closed`: the locations whose delivery is paused, by uuid. `uncertain`: events that may have made a
-    ticket and are being looked for. `alarms`: events that made a second one.
+    ticket and are being looked for. `alarms`: events that made a second one. `blind`: uncertain events for
+    which the list proved nothing when it was last looked at.
     """
 
     states: Mapping[str, int]
@@ -333,6 +334,7 @@ class Stats:
     closed: Mapping[str, Pause]
     uncertain: int
     alarms: int
+    blind: int
     counters: Mapping[str, int]
 
 

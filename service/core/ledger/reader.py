@@ -102,6 +102,7 @@ class Reader:
             pipeline.zcard(f"{self._prefix}out")
             pipeline.zcard(f"{self._prefix}unsettled")
             pipeline.zcard(f"{self._prefix}alarms")
+            pipeline.scard(f"{self._prefix}blind")
             pipeline.hgetall(f"{self._prefix}counters")
             answers = pipeline.execute()
         states = dict(zip([state.value for state in State], answers, strict=False))
@@ -110,11 +111,12 @@ class Reader:
             states=states,
             due=due,
             oldest_waiting=self._oldest_waiting(),
-            handed_out=answers[-4],
+            handed_out=answers[-5],
             pause=self.pause(),
             closed=self.closed(),
-            uncertain=answers[-3],
-            alarms=answers[-2],
+            uncertain=answers[-4],
+            alarms=answers[-3],
+            blind=answers[-2],
             counters={key.decode(): int(value) for key, value in answers[-1].items()},
         )
 
@@ -152,6 +154,20 @@ class Reader:
             for event in ids:
                 pipeline.hgetall(f"{self._prefix}event:{event}")
             return [Event.of(fields) for fields in pipeline.execute() if fields]
+
+    def blind_reason(self) -> str:
+        """Give the reason of an event for which Spacebring's list proved nothing, or nothing."""
+        event = self._redis.srandmember(f"{self._prefix}blind")
+        reason = self._redis.hget(f"{self._prefix}event:{event.decode()}", "reason") if event else None
+        return reason.decode("utf-8", "replace") if reason else ""
+
+    def resuming(self) -> bool:
+        """Whether an outage is over and what failed in it has not all been brought forward."""
+        return bool(self._redis.exists(f"{self._prefix}resuming"))
+
+    def clock_steps(self) -> int:
+        """Give how often Redis's clock was found to be set back."""
+        return int(self._redis.hget(f"{self._prefix}counters", "clock set back:") or 0)
 
     def dead_version(self) -> int:
         """Give a number that changes whenever an event becomes a dead letter, or stops being one."""

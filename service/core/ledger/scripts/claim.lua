@@ -37,7 +37,8 @@ end
 
 local taken_over = get(id, 'state') == 'delivering'
 move(id, 'delivering', t, t + tonumber(ARGV[3]), taken_over and 'taken over' or 'claimed', ARGV[6])
-redis.call('HINCRBY', event_key(id), 'token', 1)
+-- A history that was forgotten may have given out the next tokens already.
+put(id, 'token', string.format('%.0f', math.max(number(id, 'token'), epoch('number') * 1048576) + 1))
 redis.call('HINCRBY', event_key(id), 'unbegun', 1)
 put(id, 'lease', t + tonumber(ARGV[3]), 'deadline', t + tonumber(ARGV[4]), 'worker', ARGV[6])
 redis.call('ZADD', P .. 'out', t + tonumber(ARGV[3]), id)
@@ -47,8 +48,9 @@ if begun > 0 then
   unsettle(id, t + tonumber(ARGV[7]))
   put(id, 'begun', 0, 'reason', lost)
 elseif not uncertain and number(id, 'epoch') ~= epoch('number') then
-  -- The server may have forgotten an attempt. What was being sent then left before the change.
-  unsettle(id, epoch('at') + tonumber(ARGV[7]))
+  -- The server may have forgotten a claim and an attempt. Whoever made it can send until its lease is over: one
+  -- that the server forgot was given before the change, one that it knows ends with the takeover.
+  unsettle(id, (taken_over and t or epoch('at') + tonumber(ARGV[3])) + tonumber(ARGV[7]))
   put(id, 'reason', 'Redis was restarted or replaced, and may have forgotten an attempt')
 end
 local answer = redis.call('HGETALL', event_key(id))

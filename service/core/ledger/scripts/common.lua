@@ -24,6 +24,7 @@ local function set_back(by)
     for _, name in ipairs({'look_after', 'look_from'}) do field(event_key(id), name) end
   end
   for _, name in ipairs({'since', 'until'}) do field(P .. 'pause', name) end
+  field(P .. 'epoch', 'at')
   local closed = redis.call('HGETALL', P .. 'closed')
   for at = 1, #closed, 2 do
     local gate = cjson.decode(closed[at + 1])
@@ -104,6 +105,17 @@ local function due_key(id) return P .. 'due:' .. get(id, 'lane') end
 
 local function set_due(id, at) redis.call('ZADD', due_key(id), at, id) end
 
+-- The event that tries for a closed location is at its end: another one that waits for it tries now.
+local function hand_down(id, t)
+  local place = get(id, 'location') or ''
+  local gate = redis.call('HGET', P .. 'closed', place)
+  if not gate or cjson.decode(gate).prober ~= id then return end
+  -- Ids sort by time: the one that has waited longest.
+  for _, heir in ipairs(redis.call('SORT', P .. 'waiting:' .. place, 'LIMIT', 0, 50, 'ALPHA')) do
+    if get(heir, 'state') == 'retrying' and get(heir, 'handed') ~= '1' then return set_due(heir, t) end
+  end
+end
+
 -- The only way to change a state, as TRANSITIONS has it for this script. A script that stops halfway has
 -- written its half, so this comes before every other write of a step. `due` counts for active states only.
 local function move(id, to, t, due, why, by)
@@ -128,7 +140,11 @@ local function move(id, to, t, due, why, by)
     redis.call('SREM', P .. 'outage', id)
     redis.call('SREM', P .. 'waiting:' .. (get(id, 'location') or ''), id)
   end
-  if not ACTIVE[to] then redis.call('ZREM', P .. 'unsettled', id) end
+  if to ~= 'delivering' then redis.call('SREM', P .. 'blind', id) end
+  if not ACTIVE[to] then
+    redis.call('ZREM', P .. 'unsettled', id)
+    hand_down(id, t)
+  end
   if FINISHED[to] then
     put(id, 'finished', t)
     redis.call('ZADD', P .. 'finished', t, id)
@@ -142,17 +158,20 @@ local function move(id, to, t, due, why, by)
   end
 end
 
+-- Sets how far back the list is to be searched for an event, if it is not set.
+local function look_back(id)
+  if number(id, 'look_from') ~= 0 then return end
+  local begun_at = number(id, 'begun_at')
+  put(id, 'look_from', begun_at > 0 and begun_at or number(id, 'received'), 'witness', get(id, 'begun_witness') or '')
+end
+
 -- An attempt may have made a ticket, or not: from here on nothing is sent for this event until a look at
 -- Spacebring's list that began at `look_after` or later did not find its marker. The list is searched back to
 -- the first attempt whose end is not known: to `witness`, the newest of our tickets at the time, or to a time.
 local function unsettle(id, look_after)
   put(id, 'look_after', look_after, 'doubted', 1, 'code', 'unknown')
   redis.call('ZADD', P .. 'unsettled', look_after, id)
-  if number(id, 'look_from') == 0 then
-    local begun_at = number(id, 'begun_at')
-    put(id, 'look_from', begun_at > 0 and begun_at or number(id, 'received'),
-      'witness', get(id, 'begun_witness') or '')
-  end
+  look_back(id)
 end
 
 local function settle(id)

@@ -44,7 +44,15 @@ elseif outcome.state == 'retrying' and number(id, 'look_after') > 0 and in_outag
   -- It only looked: what it waits for is still the end of the outage.
   redis.call('SADD', P .. 'outage', id)
 end
-if outcome.waits then redis.call('SADD', P .. 'waiting:' .. location, id) end
+if outcome.waits then
+  if redis.call('HEXISTS', P .. 'closed', location) == 1 then
+    redis.call('SADD', P .. 'waiting:' .. location, id)
+  else
+    -- It was opened while this one was told that it is closed.
+    set_due(id, t)
+  end
+end
+if outcome.stuck and outcome.state == 'retrying' then redis.call('SADD', P .. 'blind', id) end
 count(outcome.state .. ':' .. get(id, 'channel'))
 
 -- Half open for one event at a time: `prober`. Says whether the location was closed before.
