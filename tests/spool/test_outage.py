@@ -198,6 +198,16 @@ def test_while_nobody_waits_for_redis_a_spool_that_takes_nothing_is_no_reason_to
     assert door.events() == {large[2]}
 
 
+def test_a_redis_that_is_nearly_full_spools(door: Door, outage: Outage) -> None:
+    outage.redis.config_set("maxmemory", "1")
+
+    answer = said(door.post())
+
+    outage.redis.config_set("maxmemory", "0")
+    assert answer[:2] == (200, "accepted")
+    assert door.web.spool.waiting() == 1
+
+
 def test_an_error_that_is_not_redis_being_away_is_503_and_not_spooled(door: Door, outage: Outage) -> None:
     outage.redis.set("bridge:channel:website", "damaged")
 
