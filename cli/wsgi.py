@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.app import create_app
+from service.app import create_app, start_draining
 from workers.main import MAX_WAIT
 from workers.spacebring.credentials import connector
 from workers.spacebring.limiter import Limiter
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def make_app() -> Flask:
     """Give the application, by the environment: `gunicorn "cli.wsgi:make_app()"`; raises ConfigError."""
-    return create_app(connect_spacebring=connect_spacebring)
+    return start_draining(create_app(connect_spacebring=connect_spacebring))
 
 
 def connect_spacebring(settings: Settings, config: Config, redis: Redis) -> Login:

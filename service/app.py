@@ -16,6 +16,7 @@ from config.logging import get_logger
 from config.sentry import report_errors
 from config.settings import load_settings
 from service import api, dashboard, health, hooks, metrics
+from service.core.drainer import Drainer
 from service.core.errors import ConfigError, TooLarge
 from service.core.intake import Intake
 from service.core.store import connect
@@ -93,6 +94,13 @@ def create_app(
     app.register_error_handler(MethodNotAllowed, _nothing_here)
     app.before_request(_start)
     app.after_request(_log_request)
+    return app
+
+
+def start_draining(app: Flask) -> Flask:
+    """Let the spool move into the ledger for as long as this process lives; gives the app again."""
+    web: Web = app.extensions[EXTENSION]
+    Drainer(web.spool, web.ledger).start()
     return app
 
 

@@ -3,10 +3,6 @@
 `bridge web` serves `cli.wsgi` instead, which can also log in to Spacebring.
 """
 
-from service.app import create_app
-from service.core.drainer import Drainer
-from service.web import EXTENSION
+from service.app import create_app, start_draining
 
-app = create_app()
-_web = app.extensions[EXTENSION]
-Drainer(_web.spool, _web.ledger).start()
+app = start_draining(create_app())
