@@ -24,7 +24,7 @@ from service.core.wiring import open_doors, open_ledger
 from workers import sweep
 from workers.delivery import Deliverer, install
 from workers.dispatcher import Dispatcher
-from workers.process import DeliveryWorker, Pulse
+from workers.process import DeliveryWorker, Pulse, Shifts
 from workers.reconcile import Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.client import SpacebringClient
@@ -108,16 +108,21 @@ def run_worker(settings: Settings, config: Config) -> None:
     report_errors(settings.sentry_dsn, RqIntegration())
     redis = connect(store(settings))
     name = f"{socket.gethostname()}-{os.getpid()}"
-    worker = DeliveryWorker(
-        [Queue(TICKETS, connection=redis, serializer="json")],
-        name=f"{name}-{os.urandom(3).hex()}",
-        connection=connect(store(settings)),
-        serializer="json",
-        worker_ttl=WORKER_TTL,
-        log_job_description=False,
-    )
     pulse = os.environ.get(PULSE_FD)
-    worker.pulse = Pulse(int(pulse) if pulse else None)
+
+    def worker() -> DeliveryWorker:
+        one = DeliveryWorker(
+            [Queue(TICKETS, connection=redis, serializer="json")],
+            name=f"{name}-{os.urandom(3).hex()}",
+            connection=connect(store(settings)),
+            serializer="json",
+            worker_ttl=WORKER_TTL,
+            log_job_description=False,
+        )
+        one.pulse = Pulse(int(pulse) if pulse else None)
+        return one
+
+    shifts = Shifts(worker)
     timeout = config.spacebring.timeout
     limiter = Limiter(redis, rate=config.spacebring.rate, timeout=timeout, max_wait=MAX_WAIT)
     # Tokens are renewed in the middle of other calls, whose place serves for that too.
@@ -143,10 +148,10 @@ def run_worker(settings: Settings, config: Config) -> None:
             limiter=limiter,
             worker=name,
             options=options(config),
-            stopping=lambda: worker.draining,
+            stopping=lambda: shifts.draining,
         )
     )
-    worker.work(logging_level="WARNING")
+    shifts.run()
 
 
 def store(settings: Settings) -> StoreAddress:
