@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 _NOWHERE = StoreAddress("unix:///nowhere")
 
+FORGETFUL = (
+    "Redis keeps no append-only file: when it stops, all is lost that is in no snapshot. Switch it on "
+    "(`redis-cli config set appendonly yes`, and in redis.conf, or your provider's setting)"
+)
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -86,11 +91,14 @@ def _store(found: Settings, config: Config) -> tuple[list[str], list[str]]:
             refused = writable(redis)
             plan = open_ledger(redis, config).durability.plan()
         except RedisError as error:
-            return [f"Redis cannot be reached: {why(error)}; is REDIS_URL right, is the server up?"], []
+            return [
+                f"Redis cannot be reached: {why(error)}; is REDIS_URL right (REDIS_TLS too), is it up?"
+            ], []
         except BridgeError as error:
             return [str(error)], []
     problems = [*report.problems, refused, plan.lacking]
-    return [problem for problem in problems if problem], [f"durability in force: {plan.told}"]
+    notes = [f"durability in force: {plan.told}", "" if report.append_only else FORGETFUL]
+    return [problem for problem in problems if problem], [note for note in notes if note]
 
 
 def _spacebring(found: Settings, config: Config) -> tuple[list[str], list[str]]:

@@ -9,8 +9,8 @@ Sentinels are `?sentinel_username=` and `?sentinel_password=`.
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from config import values
@@ -98,8 +98,13 @@ def store_url(value: str) -> str:
 
 def store_tls(value: str) -> str:
     """Give how the certificate of Redis is checked; raises InvalidValueError."""
-    if value not in {"verify", "insecure"} and not Path(value).is_file():
+    if value in {"verify", "insecure"}:
+        return value
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=value)
+    except (OSError, ValueError) as error:
         raise values.InvalidValueError(
-            f"{value!r} is neither verify nor insecure, and no file; give one, or a CA certificate's path"
-        )
+            f"{value!r} is neither verify nor insecure, and no file of PEM certificates that can be read; "
+            "give one, or a CA certificate's path"
+        ) from error
     return value

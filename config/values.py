@@ -69,7 +69,8 @@ def origin(value: str) -> str:
 def redis_url(value: str) -> str:
     """Give the URL of a Redis or Valkey server."""
     parts = _parts(value)
-    if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
+    # redis-py knows the scheme in lower case only.
+    if parts is None or not value.startswith(("redis://", "rediss://", "unix://")):
         raise InvalidValueError(
             "is not the URL of a Redis server; it starts with redis://, rediss://, redis+sentinel:// or "
             "unix://, such as redis://127.0.0.1:6379/0"

@@ -47,7 +47,11 @@ def connect(where: StoreAddress | str, *, timeout: float = 5.0) -> Redis:
         return client
     encrypted = {"ssl": True, **tls} if address.encrypted else {}
     logins = {"username": found.sentinel_username, "password": found.sentinel_password}
-    sentinels = _Sentinel(list(found.hosts), sentinel_kwargs={**plain, **logins, **encrypted})
+    # To ask all of them takes about as long as one server may, however many are silent; an idle connection
+    # may have broken meanwhile, and to ask a second time does no harm.
+    patience = timeout / len(found.hosts)
+    asking = {"socket_connect_timeout": patience, "socket_timeout": patience, "retry": Retry(NoBackoff(), 1)}
+    sentinels = _Sentinel(list(found.hosts), sentinel_kwargs={**asking, **logins, **encrypted})
     logins = {"username": found.username, "password": found.password}
     primary: Redis = sentinels.master_for(found.service, db=found.db, **logins, **own, **encrypted)
     return primary

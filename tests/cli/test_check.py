@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from cli.check import FORGETFUL
 from sandbox.app import create_app
 from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
 from sandbox.server import running
@@ -43,9 +44,22 @@ def test_all_is_well_where_everything_answers(
 
     assert result.output.splitlines() == [
         "note: durability in force: memory (Redis may lose what it took in last when it dies)",
+        f"note: {FORGETFUL}",
         "all is well",
     ]
     assert result.exit_code == 0
+
+
+def test_an_append_only_file_needs_no_note(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch, redis: Redis
+) -> None:
+    redis.config_set("appendonly", "yes")
+    try:
+        found = printed(bridge("check", "--json"))
+    finally:
+        redis.config_set("appendonly", "no")
+
+    assert not any("append-only" in note for note in found["notes"])
 
 
 def test_missing_logins_are_notes_and_no_problems(
@@ -54,7 +68,7 @@ def test_missing_logins_are_notes_and_no_problems(
     found = printed(bridge("check", "--json"))
 
     assert found["ok"] is True
-    assert len(found["notes"]) == 3
+    assert len(found["notes"]) == 4
 
 
 def test_a_durability_that_the_server_cannot_give_is_a_problem_and_nothing_starts(

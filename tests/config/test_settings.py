@@ -156,6 +156,8 @@ def test_an_impossible_file_name_is_a_problem() -> None:
         ("REDIS_URL", "http://u:hunter2@host", "redis://"),
         ("REDIS_URL", "redis://host:hunter2", "redis://"),
         ("REDIS_URL", "unix://", "names no socket"),
+        ("REDIS_URL", "REDISS://:hunter2@host", "rediss://"),
+        ("REDIS_TLS", "pyproject.toml", "no file of PEM certificates"),
         ("BRIDGE_PUBLIC_URL", "bridge.example.com", "https://"),
         ("BRIDGE_PUBLIC_URL", "ftp://bridge.example.com", "https://"),
         ("BRIDGE_PUBLIC_URL", "https://", "https://"),

@@ -100,6 +100,8 @@ def test_encryption_through_sentinels_reaches_them_and_the_server() -> None:
         ("two", 5, "q"),
     ]
     assert one["ssl_cert_reqs"] == "none"
+    # Two silent ones take no longer than one server may.
+    assert (own["socket_timeout"], one["socket_timeout"], two["socket_connect_timeout"]) == (5, 2.5, 2.5)
 
 
 def test_a_server_that_comes_back_is_found_by_the_next_call(folder: Path) -> None:

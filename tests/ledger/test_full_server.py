@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from service.core.errors import Unavailable
-from service.core.ledger import Ledger, State
+from service.core.ledger import ExtraTicket, Ledger, State
 from service.core.source import Key
 from service.core.store import Headroom, inspect, writable
 from tests.ledger.steps import DAY, DONE, DRAFT, Steps, retry
@@ -67,6 +67,15 @@ def test_what_was_handed_out_is_delivered(any_steps: Steps) -> None:
 
     assert any_steps.state(event) is State.DELIVERED
     assert any_steps.ledger.event(event).ticket_number == 7
+
+
+def test_second_tickets_are_looked_for_and_alarmed(any_steps: Steps) -> None:
+    event = any_steps.record(DONE)
+    fill(any_steps.redis)
+
+    assert any_steps.ledger.stray(event, "another")
+    assert any_steps.ledger.watched() == [event]
+    assert any_steps.ledger.doubled(event, [ExtraTicket("another", 8, closed=True)], "thawed")
 
 
 def test_failures_are_recorded_and_people_are_obeyed(any_steps: Steps) -> None:

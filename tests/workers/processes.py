@@ -46,15 +46,15 @@ class Process:
         while not self._lines.empty():
             self._lines.get()
 
-    def read_until(self, word: str) -> None:
-        """Wait until the word was printed."""
+    def read_until(self, *words: str) -> None:
+        """Wait until one of the words was printed."""
         deadline = time.monotonic() + WITHIN
         read: list[str] = []
-        while word not in "".join(read[-1:]):
+        while not any(word in line for word in words for line in read[-1:]):
             try:
                 read.append(self._lines.get(timeout=max(0, deadline - time.monotonic())))
             except queue.Empty:
-                raise AssertionError(f"{word!r} was not printed, but {read[-20:]}") from None
+                raise AssertionError(f"{words} were not printed, but {read[-20:]}") from None
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

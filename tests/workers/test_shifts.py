@@ -99,13 +99,14 @@ def test_a_worker_whose_redis_went_in_the_midst_of_a_job_is_followed_by_another(
 
 def test_a_worker_that_redis_has_forgotten_is_counted_again(redis: Redis, valkey: Valkey) -> None:
     one = worker(valkey.url)
-    one.register_birth()
+    one.bootstrap("WARNING")
     redis.flushall()
     forgotten = workers_alive(redis)
 
     one.heartbeat()
 
     assert (forgotten, workers_alive(redis)) == (0, 1)
+    one.teardown()
 
 
 def test_without_redis_a_worker_that_never_listened_says_goodbye_to_nobody(mortal: Valkey) -> None:
