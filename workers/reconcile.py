@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 _DAY_MS = 24 * 3_600_000
 # Up to 10,000 tickets: what was made during a day by all means.
 MAX_PAGES = 100
-# A lister that dies holds the others up for so long, in seconds; each page extends it.
-_LOCK = 20
+# A lister that dies holds the others up for so long, in seconds; each page extends it: the wait for a slot
+# of the limiter, and a call with half as much to spare.
+_SLOT, _SPARE = 5, 1.5
 _KEPT = 120
 _HIDES = "Spacebring's list of the location does not show the tickets that we made there"
 _TOO_SHORT = "Spacebring's list of the location could not be read back to the attempt"
@@ -139,6 +140,8 @@ class Reconciler:
         # One key for all locations: a step that finds Redis's clock set back forgets them all (`common.lua`).
         self._key = f"{prefix}listings"
         self._max_pages = max_pages
+        # The grace is as long as a call may take.
+        self._lock_for = _SLOT + _SPARE * ledger.timings.grace
 
     def look(self, event: Event, location: str, *, not_before: int, patience: float = 0) -> Look | None:
         """Look for an event's tickets in a list that was read at `not_before` (ms, Redis's clock) or later.
@@ -147,7 +150,7 @@ class Reconciler:
         where Redis's clock was set back meanwhile: come again. Raises what `list_tickets` raises, and
         redis.RedisError.
         """
-        lock = self._redis.lock(f"{self._prefix}listing-lock:{location}", timeout=_LOCK)
+        lock = self._redis.lock(f"{self._prefix}listing-lock:{location}", timeout=self._lock_for)
         shared = self._shared(event, location, not_before)
         if shared is not None:
             return shared
@@ -190,7 +193,7 @@ class Reconciler:
             if listing.covers(event) and listing.shows(ours):
                 break
             page = found.next_page
-            lock.extend(_LOCK, replace_ttl=True)
+            lock.extend(self._lock_for, replace_ttl=True)
         listing.hides = not listing.shows(ours)
         return listing
 
