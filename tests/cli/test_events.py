@@ -7,15 +7,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cli.store import socket_path
-from service.core.ledger import Attempt, Outcome, State
+from service.core.ledger import Attempt, ExtraTicket, Outcome, State
 from service.core.ledger.model import moment
 from tests.cli.conftest import accept, printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
     from click.testing import Result
 
     from service.core.ledger import Ledger
@@ -181,3 +182,18 @@ def test_the_store_of_a_bridge_up_is_found_by_its_socket(
     shutil.rmtree(folder)
 
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "said"), [(True, "closed by the bridge"), (False, "please look")], ids=["closed", "open"]
+)
+def test_show_names_a_second_ticket(
+    bridge: Callable[..., Result], ledger: Ledger, *, closed: bool, said: str
+) -> None:
+    event = delivered(ledger)
+    ledger.doubled(event, [ExtraTicket("T2", 8, closed)], "beside its ticket #7 there is #8")
+
+    shown = bridge("show", event).output
+
+    assert "#8 (T2)" in shown
+    assert said in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from urllib.parse import quote
 
+import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +101,9 @@ def test_a_durability_that_does_not_exist_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"'fsnyc' is no durability.*fsync"):
         load_config('[ledger]\ndurability = "fsnyc"\n', environ={})
     assert load_config('[ledger]\ndurability = "replica"\n', environ={}).ledger.durability == "replica"
+
+
+def test_a_path_of_certificates_is_taken() -> None:
+    found = load_settings({"REDIS_URL": "rediss://h", "REDIS_TLS": certifi.where()})
+
+    assert found.store == StoreAddress("rediss://h", certifi.where())

@@ -131,3 +131,10 @@ class Acts:
         event = self.delivered(number=7)
         self.ledger.doubled(event, [ExtraTicket("ticket-8", 8, closed)], "beside its ticket #7 there is #8")
         return event
+
+    def blind(self, why: str) -> str:
+        """Give an event that may have made a ticket, of which the list did not tell."""
+        event = self.accept()
+        outcome = Outcome(State.RETRYING, reason=why, code="unknown", delay=60, grace=10, stuck=True)
+        self.ledger.record(self.begin(), outcome)
+        return event

@@ -449,3 +449,12 @@ def test_events_that_are_looked_for_are_counted(operator: Browser, acts: Acts, l
     ledger.operate(acts.unknown(), "replay", "test")
 
     assert "1 being looked for in Spacebring" in text(operator, "/")
+
+
+def test_a_list_that_cannot_tell_is_an_alarm(operator: Browser, acts: Acts) -> None:
+    acts.blind("Spacebring's list of the location is refused: no")
+
+    page = text(operator, "/")
+
+    assert "of which Spacebring's list cannot tell: 1." in page
+    assert "for Spacebring's list of the location is refused: no. The bridge keeps looking." in page

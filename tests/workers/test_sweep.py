@@ -67,6 +67,17 @@ def test_a_ticket_in_which_a_person_quotes_the_marker_is_left_open(bench: Bench)
     assert not extra.closed
 
 
+def test_where_its_own_ticket_is_not_seen_nobody_can_tell_which_is_the_second(bench: Bench) -> None:
+    event = delivered(bench)
+    requests.delete(f"{bench.base}/sandbox/tickets", timeout=5)
+    twin(bench, event)
+
+    sweeper(bench).sweep(event)
+
+    assert statuses(bench) == {1: "new"}
+    assert bench.ledger.event(event).extra_tickets == ()
+
+
 def test_a_single_ticket_is_left_alone(bench: Bench) -> None:
     event = delivered(bench)
 
