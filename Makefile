@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+REPLAY = $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) ## install everything into .venv
 
@@ -29,7 +30,13 @@ lint: $(READY) ## style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test ## everything that CI checks
+faults: $(READY) ## kill, stop and starve the parts of the bridge, and count tickets; SEED=n ONLY=scenario replay
+	$(BIN)/python -m tests.faults --full $(REPLAY)
+
+faults-short: $(READY) ## the same in 3 minutes
+	$(BIN)/python -m tests.faults $(REPLAY)
+
+check: lint test faults-short ## everything that CI checks
 
 lock: $(READY) ## compile the pinned requirements from pyproject.toml
 	$(BIN)/pip-compile --quiet --no-strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
@@ -38,4 +45,4 @@ lock: $(READY) ## compile the pinned requirements from pyproject.toml
 clean: ## remove what was made, but not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build
 
-.PHONY: help setup run test lint check lock clean
+.PHONY: help setup run test lint faults faults-short check lock clean
