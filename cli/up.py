@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 import click
+from redis.exceptions import RedisError
 
 from cli.store import lock, server_binary, socket_path, store_part
+from config.store import StoreAddress
 from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
 from service.core.errors import ConfigError
+from service.core.queue import workers_alive
+from service.core.store import connect
 from workers.main import bridge_command
 from workers.supervisor import Part, Supervisor
 
@@ -79,7 +83,8 @@ def run(chosen: Plan) -> None:
     command = bridge_command("web", "--host", chosen.host)
     parts.append(Part("web", command, shared, 1, ready=lambda: lives(web)))
     pool = bridge_command("worker", "--processes", str(chosen.processes))
-    parts.append(Part("worker", pool, shared, 2, grace=30))
+    store = settings.store or StoreAddress(shared["REDIS_URL"])
+    parts.append(Part("worker", pool, shared, 2, grace=30, ready=lambda: _works(store)))
     Supervisor(parts).run(lambda: click.echo(banner(chosen)))
 
 
@@ -99,6 +104,15 @@ def banner(chosen: Plan) -> str:
         request = f"curl -sS {base}/hooks/{public.name} -H 'Accept: application/json' {_EXAMPLE}"
         lines += ["", "  try it:", f"    {request}"]
     return "\n".join([*lines, ""])
+
+
+def _works(store: StoreAddress) -> bool:
+    """Whether a worker takes jobs: what is sent before would wait, and look slow."""
+    with connect(store) as redis:
+        try:
+            return workers_alive(redis) > 0
+        except RedisError:
+            return False
 
 
 def _base(chosen: Plan) -> str:

@@ -22,6 +22,7 @@ from cli.store import answers, lock, server_binary, socket_path, socket_url, sto
 from config.channels import load_config
 from config.errors import ConfigError
 from config.settings import load_settings
+from config.store import StoreAddress
 from tests.cli.conftest import CONFIG, LOCATION, free_port
 from workers.main import bridge_command
 
@@ -156,6 +157,10 @@ def test_a_port_that_stays_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 
         with pytest.raises(ConfigError, match="set PORT"):
             up._need_port("127.0.0.1", port, "PORT")
+
+
+def test_where_redis_is_away_no_worker_works() -> None:
+    assert not up._works(StoreAddress("unix:///nowhere/at/all.sock"))
 
 
 def test_a_sandbox_whose_port_is_taken_names_it_and_the_mend(
