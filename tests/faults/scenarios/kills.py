@@ -76,7 +76,7 @@ def kill_anybody(run: Run) -> None:
     """Attack all promises: some process dies at some message of some event, again and again."""
     roles = ("worker", "dispatcher", "web worker", "web", "supervisor", "store", "worker")
     points = (*POINTS, "before take", "after enqueue", "before accept", "after accept")
-    for _ in range(run.size(4, 12)):
+    for _ in range(run.size(2, 12)):
         point, role, skip = run.random.choice(points), run.random.choice(roles), run.random.randrange(6)
         run.send(skip)
         run.strike(point, run.killing(role), skip=skip)

@@ -15,7 +15,7 @@ def stop_worker(run: Run) -> None:
     With a POST still on its way this is the interleaving that cannot be excluded: its ticket comes second,
     and must be found, closed and alarmed.
     """
-    for number, point in enumerate((_PAUSABLE * 7)[: run.size(0, 49)] or run.mixed(*_PAUSABLE)[:4]):
+    for number, point in enumerate((_PAUSABLE * 7)[: run.size(0, 49)] or run.mixed(*_PAUSABLE)[:2]):
         run.strike(point, run.stopping(till_it_ended=number % 2 == 1))
     run.strike("before post", run.stopping(till_it_ended=True))
     run.send(run.size(8, 50))
