@@ -35,6 +35,7 @@ MAX_PAGES = 100
 # of the limiter, and a call with half as much to spare.
 _SLOT, _SPARE = 5, 1.5
 _KEPT = 120
+_HIDES_KEPT_MS = 5000
 _HIDES = "Spacebring's list of the location does not show the tickets that we made there"
 _TOO_SHORT = "Spacebring's list of the location could not be read back to the attempt"
 
@@ -176,7 +177,11 @@ class Reconciler:
     def _shared(self, event: Event, location: str, not_before: int) -> Look | None:
         kept = self._redis.hget(self._key, location)
         listing = _Listing.of(kept) if kept is not None else None
-        if listing is None or listing.began < not_before or not (listing.hides or listing.covers(event)):
+        if listing is None or listing.began < not_before:
+            return None
+        # What a list hides it may show again: it is soon read anew.
+        fresh = self._ledger.now() - listing.began < _HIDES_KEPT_MS
+        if not (fresh if listing.hides else listing.covers(event)):
             return None
         return listing.look(event)
 

@@ -149,6 +149,26 @@ def test_a_listing_during_which_the_clock_was_set_back_counts_for_nobody(bench: 
     assert reconciler.look(event, LOCATION, not_before=0) is not None
 
 
+def test_a_list_that_hid_our_tickets_is_soon_read_anew(bench: Bench) -> None:
+    bench.deliver(uncertain(bench, key="before"))
+    event = bench.ledger.event(uncertain(bench, key="after"))
+    assert bench.client is not None
+    reconciler = Reconciler(bench.ledger, bench.redis, bench.client)
+
+    def look(age: int) -> Look | None:
+        kept = json.loads(bench.redis.hget("bridge:listings", LOCATION) or b"")
+        text = json.dumps({**kept, "hides": True, "began": bench.ledger.now() - age})
+        bench.redis.hset("bridge:listings", LOCATION, text)
+        return reconciler.look(event, LOCATION, not_before=0)
+
+    at_once, soon = look(0), look(5000)
+
+    assert at_once is not None
+    assert "does not show" in at_once.gap
+    assert soon is not None
+    assert (soon.gap, len(soon.tickets)) == ("", 1)
+
+
 def test_a_list_that_does_not_show_our_tickets_proves_nothing(bench: Bench) -> None:
     bench.deliver(bench.accept(key="known"))
     identifier = uncertain(bench, "reset")
