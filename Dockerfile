@@ -1,5 +1,7 @@
 # One image for web and worker: `docker run … bridge web`, `docker run --no-healthcheck … bridge worker`
-# (the health check asks the web part; a worker's health is on the dashboard and in /metrics).
+# (the health check asks the web part; a worker's health is on the dashboard and in /metrics). Stopping may take a
+# worker 24 s: `docker stop --time 30`, or `stop_grace_period: 30s`. Mount a volume of uid 10001 on /data and set
+# BRIDGE_DATA_PERSISTENT=true to have requests kept while Redis is away.
 FROM python:3.13-slim AS build
 COPY requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt

@@ -38,11 +38,14 @@ FORGETFUL = (
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(*, as_json: bool) -> None:
+@click.option(
+    "--release", is_flag=True, help="Before a deploy: what Spacebring answers is no reason against it."
+)
+def check(*, as_json: bool, release: bool) -> None:
     """Check configuration, Redis and Spacebring; exit 1 with everything that is wrong."""
     # Standard output is for what is found.
     configure_logging("auto", sys.stderr)
-    problems, notes = findings()
+    problems, notes = findings(release=release)
     if as_json:
         show_json({"ok": not problems, "problems": problems, "notes": notes})
     else:
@@ -56,8 +59,12 @@ def check(*, as_json: bool) -> None:
         raise SystemExit(REFUSED)
 
 
-def findings() -> tuple[list[str], list[str]]:
-    """Look at everything; gives (problems, notes)."""
+def findings(*, release: bool = False) -> tuple[list[str], list[str]]:
+    """Look at everything; gives (problems, notes).
+
+    `release`: an outage of Spacebring must not keep a fix from being deployed, nor may the first deploy need
+    a connection that can only be made on the dashboard it brings.
+    """
     try:
         found = settings()
     except ConfigError as error:
@@ -72,9 +79,12 @@ def findings() -> tuple[list[str], list[str]]:
         problems += error.problems
     if config is not None and not config.channels:
         notes.append("nothing can come in: bridge.toml has no [[channels]]")
-    for wrong, told in (_store(found, config or Config()), _spacebring(found, config or Config())):
-        problems += wrong
-        notes += told
+    wrong, told = _store(found, config or Config())
+    problems += wrong
+    notes += told
+    wrong, told = _spacebring(found, config or Config(), release=release)
+    problems += wrong
+    notes += told
     if found.admin_password is None or found.secret_key is None:
         notes.append("the dashboard is closed: set BRIDGE_ADMIN_PASSWORD and BRIDGE_SECRET_KEY to open it")
     if found.api_token is None:
@@ -101,7 +111,7 @@ def _store(found: Settings, config: Config) -> tuple[list[str], list[str]]:
     return [problem for problem in problems if problem], [note for note in notes if note]
 
 
-def _spacebring(found: Settings, config: Config) -> tuple[list[str], list[str]]:
+def _spacebring(found: Settings, config: Config, *, release: bool) -> tuple[list[str], list[str]]:
     """Ask with our credentials, as a worker would; gives (problems, notes)."""
     try:
         check_credentials(found)
@@ -119,7 +129,8 @@ def _spacebring(found: Settings, config: Config) -> tuple[list[str], list[str]]:
         try:
             return location_problems(client, config), _connection(auth)
         except SpacebringError as error:
-            return [_failed(error, found, auth)], []
+            failed = [_failed(error, found, auth)]
+            return ([], failed) if release else (failed, [])
         finally:
             client.close()
 

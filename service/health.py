@@ -73,7 +73,7 @@ def _spool(spool: Spool) -> dict[str, str]:
     takes = "takes requests while Redis does not" if spool.enabled else "off"
     try:
         depth = spool.depth()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         return {"status": "warning", "detail": f"cannot be read: {type(error).__name__}"}
     if depth.requests:
         waits = f"{takes}; {depth.requests} waiting for Redis ({depth.size} bytes)"

@@ -42,6 +42,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(RequestError, refuse)
 
 
+@blueprint.route("/<channel>/", methods=_METHODS, provide_automatic_options=False)
 @blueprint.route("/<channel>", methods=_METHODS, provide_automatic_options=False)
 @blueprint.route("/<channel>/<path:token>", methods=_METHODS, provide_automatic_options=False)
 def receive(channel: str, token: str = "") -> Response:

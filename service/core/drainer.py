@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from config.logging import get_logger
-from service.core.errors import StoreFull, Unavailable
+from service.core.errors import NearlyFull, StoreFull, Unavailable
 from service.core.spool import MEND
 from service.core.store import takes_nothing
 
@@ -33,6 +33,8 @@ class Drainer:
     def __init__(self, spool: Spool, ledger: Ledger) -> None:
         self._spool = spool
         self._ledger = ledger
+        # Of each request that stays, it is said once.
+        self._told: set[int] = set()
 
     def start(self) -> threading.Thread:
         """Drain for as long as this process lives: whenever it dies, the next goes on."""
@@ -77,16 +79,23 @@ class Drainer:
                 try:
                     self._ledger.keep(parcel)
                 except (RedisError, StoreFull) as error:
-                    if isinstance(error, RedisError) and takes_nothing(error):
+                    if isinstance(error, NearlyFull) or (
+                        isinstance(error, RedisError) and takes_nothing(error)
+                    ):
                         raise
                     # It alone is too large, or meets something damaged: the next need not wait for it.
-                    _log.warning("a request stays in the spool", number=number, why=str(error))
+                    self._say_once(number, error)
                 else:
                     self._spool.remove(number)
                     moved += 1
         if moved:
             _log.info("spool drained", requests=moved)
         return moved
+
+    def _say_once(self, number: int, error: Exception) -> None:
+        if number not in self._told:
+            self._told.add(number)
+            _log.warning("a request stays in the spool", number=number, why=str(error))
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:

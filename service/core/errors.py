@@ -9,7 +9,8 @@
     │   ├── UnsupportedContent     415
     │   ├── Invalid                422   only for senders that read the answer
     │   └── Unavailable            503   could not be made safe; the sender should try again
-    │       └── StoreFull              no room in Redis
+    │       └── StoreFull              no room in Redis for this one
+    │           └── NearlyFull         nor for any other
     ├── UnreadableError        verified, but it does not parse as this source's payload
     ├── UnmappableError        parsed, but no ticket can be made of it
     ├── LoginRefused           a log-in to Spacebring came to nothing
@@ -103,6 +104,10 @@ class Unavailable(RequestError):  # noqa: N818
 
 class StoreFull(Unavailable):
     """Redis has no room for new events: what room there is belongs to those it has."""
+
+
+class NearlyFull(StoreFull):
+    """Redis keeps its last tenth for deliveries: it takes no new event, however small."""
 
 
 class UnreadableError(BridgeError):

@@ -109,7 +109,7 @@ class Spool:
             database.execute("COMMIT")
 
     def depth(self) -> Depth:
-        """Say how much waits; raises sqlite3.Error."""
+        """Say how much waits; raises sqlite3.Error or OSError."""
         if not self._holds():
             return Depth()
         with self._open() as database:
@@ -119,7 +119,7 @@ class Spool:
         """Give how many requests wait, or -1 where the spool cannot be read."""
         try:
             return self.depth().requests
-        except sqlite3.Error:
+        except (sqlite3.Error, OSError):
             return -1
 
     def _holds(self) -> bool:

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from config.store import StoreAddress
-from service.core.errors import StoreFull, StoreUnsuitable
+from service.core.errors import NearlyFull, StoreUnsuitable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ class Headroom:
         self._nearly_full = False
 
     def check(self) -> None:
-        """Return if there is room; raises StoreFull if not. Asks the server once in a while only."""
+        """Return if there is room; raises NearlyFull if not. Asks the server once in a while only."""
         now = self._clock()
         if now - self._asked >= self._every:
             memory: dict[str, Any] = self._redis.info("memory")
@@ -137,7 +137,7 @@ class Headroom:
             self._nearly_full = _ratio(used, limit) >= NEARLY_FULL
             self._asked = now
         if self._nearly_full:
-            raise StoreFull("The ledger is nearly full", 60)
+            raise NearlyFull("The ledger is nearly full", 60)
 
 
 def writable(redis: Redis) -> str:

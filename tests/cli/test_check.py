@@ -155,6 +155,26 @@ def test_a_spacebring_that_does_not_answer_is_a_problem(
     assert "is SPACEBRING_URL (http://127.0.0.1:9) right" in bridge("check").output
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SPACEBRING_URL", "http://127.0.0.1:9", "note: Spacebring cannot be asked"),
+        ("SPACEBRING_TOKEN", "wrong", "note: Spacebring refuses our credentials"),
+    ],
+    ids=["down", "not connected"],
+)
+def test_what_spacebring_answers_keeps_no_release_back(
+    bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    spacebring.setenv(variable, value)
+
+    result = bridge("check", "--release")
+
+    assert result.exit_code == 0
+    assert said in result.output
+    assert bridge("check").exit_code == 1
+
+
 NORTH, SOUTH, WEST = (
     f"{digit * 8}-{digit * 4}-4{digit * 3}-8{digit * 3}-{digit * 12}" for digit in ("1", "2", "3")
 )

@@ -131,3 +131,10 @@ def test_a_damaged_spool_says_so(spool: Spool) -> None:
     with pytest.raises(sqlite3.Error):
         spool.depth()
     assert spool.waiting() == -1
+
+
+def test_a_directory_that_cannot_be_looked_into_is_said_and_breaks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    spool = Spool(tmp_path / "file" / "spool", enabled=True)
+
+    assert spool.waiting() == -1

@@ -48,7 +48,7 @@ def lines(name: str) -> list[str]:
 def test_the_procfile_runs_a_check_before_web_and_worker() -> None:
     processes = dict(line.split(": ", 1) for line in lines("Procfile"))
 
-    assert processes["release"] == "bin/bridge check"
+    assert processes["release"] == "bin/bridge check --release"
     assert processes["web"] == "bin/bridge web"
     assert processes["worker"].startswith("bin/bridge worker --processes ")
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from service.core.blobs import RedisBlobs
 from service.core.drainer import Drainer
 from service.core.durability import Durability
-from service.core.errors import Unavailable
+from service.core.errors import NearlyFull, Unavailable
 from service.core.ledger import Ledger, State
 from service.core.ledger.ledger import Keeping
 from service.core.source import Key, Part
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from service.core.ledger.model import Acceptance
+    from service.core.ledger.model import Acceptance, Parcel
 
 
 @pytest.fixture
@@ -54,6 +54,32 @@ def test_what_was_spooled_is_an_event_under_its_id_received_when_it_came(steps: 
     kept = steps.ledger.request(found)
     assert kept is not None
     assert kept.body == REQUEST.body
+
+
+def test_a_redis_that_is_nearly_full_is_waited_for_and_not_asked_for_every_request(
+    steps: Steps, spool: Spool, redis: Redis
+) -> None:
+    asked: list[str] = []
+
+    class Counting(Ledger):
+        """The real ledger, which counts what it is asked to keep."""
+
+        def keep(self, parcel: Parcel) -> Acceptance:
+            asked.append("keep")
+            return super().keep(parcel)
+
+    for key in ("one", "two", "three"):
+        put(spool, steps.ledger, key)
+    ledger = Counting(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20))
+    redis.config_set("maxmemory", "1")
+
+    try:
+        with pytest.raises(NearlyFull):
+            Drainer(spool, ledger).drain()
+    finally:
+        redis.config_set("maxmemory", "0")
+
+    assert (asked, spool.waiting()) == (["keep"], 3)
 
 
 def test_a_clock_ahead_of_rediss_does_no_harm(steps: Steps, spool: Spool) -> None:

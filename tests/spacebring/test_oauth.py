@@ -120,6 +120,21 @@ def test_a_401_that_stays_is_given_back_after_one_renewal(
     assert (connection.tickets(), connection.asked()) == (0, 1)
 
 
+def test_a_401_that_has_another_reason_does_not_use_up_tokens(
+    connection: Connection, client: Callable[..., SpacebringClient]
+) -> None:
+    connection.connect()
+    connection.asked()
+    connection.fault(kind="status", status=401, path="/support")
+    filing = client(connection.auth())
+
+    for _ in range(3):
+        with pytest.raises(CredentialsError):
+            filing.create_ticket(DRAFT)
+
+    assert connection.asked() == 1
+
+
 def test_a_401_of_a_token_that_another_process_has_renewed_is_repeated_with_that(
     connection: Connection,
 ) -> None:

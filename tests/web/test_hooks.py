@@ -63,6 +63,11 @@ def test_a_channel_that_does_not_exist_is_404(client: FlaskClient) -> None:
     assert answer.content_type == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/hooks/website", "/hooks/website/"])
+def test_a_slash_at_the_end_makes_no_other_channel_of_it(client: FlaskClient, path: str) -> None:
+    assert client.post(path, data=FORM, headers={"Accept": "application/json"}).status_code == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_probe_of_the_url_is_answered_200(client: FlaskClient, method: str) -> None:
     assert client.open("/hooks/mail", method=method).status_code == 200

@@ -36,6 +36,8 @@ _log = get_logger("oauth")
 CONNECT = "run `bridge login`, or connect on the dashboard's Spacebring page"
 _LOOK_AGAIN = 0.05
 _SAVE_PAUSES = (0.2, 0.5, 1.0)
+# A token that was got for a 401 and is refused too, so many seconds later, is refused for another reason.
+_IN_VAIN = 60.0
 
 
 class OAuth(SpacebringAuth):
@@ -74,6 +76,7 @@ class OAuth(SpacebringAuth):
         self._lock = redis.lock(LOCK, timeout=2 * endpoint.timeout + 10, sleep=_LOOK_AGAIN)
         self._unsaved: tuple[Snapshot, Tokens] | None = None
         self._used: Tokens | None = None
+        self._after_401 = ""
 
     @property
     def hint(self) -> str:  # type: ignore[override] # what a person should know depends on what is stored
@@ -108,7 +111,10 @@ class OAuth(SpacebringAuth):
             if tokens is None:
                 return False
             if _bearer(tokens) == refused:
-                self._renewed(tokens.access)
+                if refused == self._after_401 and self._clock() - tokens.renewed < _IN_VAIN:
+                    # A new token was refused as well: to renew again at each probe would mend nothing.
+                    return False
+                self._after_401 = _bearer(self._renewed(tokens.access))
             if self._slots is not None:
                 # Only the wait for it: the repeated request has the place of the first.
                 self._slots().release()
