@@ -106,6 +106,7 @@ class Model:
 
     def accept(self, parts: list[list[str]], ids: list[str], lane: Lane) -> None:
         """Keep new events under the ids that the real ledger gave them, or count the repeats."""
+        self._follow_history()
         for keys, event in zip(parts, ids, strict=True):
             found = next((owner for key in keys if (owner := self.owner(key)) is not None), None)
             if found is None:

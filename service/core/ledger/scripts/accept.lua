@@ -5,6 +5,8 @@ local t = now()
 local request = cjson.decode(ARGV[2])
 local answer = {}
 local kept = 0
+-- What comes first after a restart is not from before it.
+follow_history(t)
 -- What comes from the spool was received a while ago, by a clock that is not Redis's.
 local received = math.min(request.received or t, t)
 
