@@ -22,11 +22,16 @@ _HASH_CHARS = 32
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file in a mail; its content serves to tell two mails apart and is not kept."""
+    """A file in a mail; its content serves to tell two mails apart and is not kept.
+
+    `size` and `url` are what the vendor says where it keeps the content to itself.
+    """
 
     name: str
     content_type: str = ""
     content: bytes = b""
+    size: int | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,12 @@ def mail_event(mail: Mail) -> InboundEvent:
         subject=header_text(mail.headers.get("Subject")),
         body=mail.text if clean(mail.text) else html_to_text(mail.html),
         files=tuple(
-            File(name=_file_name(each.name), content_type=each.content_type, size=len(each.content) or None)
+            File(
+                name=_file_name(each.name),
+                content_type=each.content_type,
+                size=len(each.content) or each.size,
+                url=each.url,
+            )
             for each in mail.attachments
         ),
         recipient=mail.recipient or next((each.email for each in addresses(mail.headers.get("To"))), ""),

@@ -117,13 +117,20 @@ def _check_token(request: InboundRequest, tokens: Sequence[bytes]) -> None:
         raise Unauthorized("token", "The channel's token is missing or wrong")
 
 
-def _check_basic(request: InboundRequest, pairs: Sequence[bytes]) -> None:
+def basic_of(request: InboundRequest) -> bytes | None:
+    """Give the `user:password` that the request brings; None without any."""
     scheme, _, encoded = request.headers.get("Authorization").partition(" ")
+    if scheme.lower() != "basic":
+        return None
     try:
-        given = base64.b64decode(encoded.strip().encode("ascii"), validate=True)
+        return base64.b64decode(encoded.strip().encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
-        given = b""
-    if scheme.lower() != "basic" or not any([same(given, pair) for pair in pairs]):  # noqa: C419
+        return b""
+
+
+def _check_basic(request: InboundRequest, pairs: Sequence[bytes]) -> None:
+    given = basic_of(request)
+    if given is None or not any([same(given, pair) for pair in pairs]):  # noqa: C419 - no early end
         raise Unauthorized("basic", "User name or password is missing or wrong")
 
 
@@ -149,11 +156,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Signed:
-    """What a request says about its signature: the candidates, the signed bytes, the signed time."""
+    """What a request says about its signature: the candidates, the signed bytes, the signed time.
+
+    `otherwise` is what else may have been signed, where the request cannot tell.
+    """
 
     signatures: Sequence[str]
     message: bytes
     stamp: str = ""
+    otherwise: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +186,8 @@ class HmacScheme:
         given = [_bytes(value) for value in signed.signatures if value]
         if not given:
             raise Unauthorized("signature", "The signature is missing")
-        expected = [self.sign(signed.message, secret).encode() for secret in secrets]
+        messages = (signed.message, *signed.otherwise)
+        expected = [self.sign(message, secret).encode() for message in messages for secret in secrets]
         if not any([same(one, other) for one in given for other in expected]):  # noqa: C419 - no early end
             raise Unauthorized("signature", "The signature is wrong")
         if self.window is not None:
@@ -185,3 +197,17 @@ class HmacScheme:
         """Give the signature that `check` expects, for `bridge send` and tests."""
         mac = hmac.new(secret, message, self.digest)
         return mac.hexdigest() if self.encoding == "hex" else base64.b64encode(mac.digest()).decode()
+
+
+@dataclass(frozen=True)
+class HeaderSecret:
+    """The secret itself in a header of the vendor's."""
+
+    header: str
+
+    def check(self, request: InboundRequest, secrets: Sequence[bytes], now: float) -> None:
+        """Raise Unauthorized unless the header holds one of the secrets."""
+        del now
+        given = [_bytes(value) for value in request.headers.all(self.header)]
+        if not any([same(one, secret) for one in given for secret in secrets]):  # noqa: C419 - no early end
+            raise Unauthorized("signature", f"{self.header} is missing or wrong")
