@@ -1,0 +1,118 @@
+"""Brevo: inbound parsing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import fields
+
+from service.core.errors import UnreadableError
+from service.core.json_body import load, read_object, scalar_text
+from service.core.mail import Attachment, Mail, mail_event
+from service.core.mail_json import Lenient, batch, header_pairs, item_of, mailbox, told_pairs
+from service.core.request import Headers
+from service.core.source import Answers, Part, Source, canonical_key, vendor_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.core.events import InboundEvent
+    from service.core.signing import Verified
+    from service.core.source import Key
+
+
+class Brevo(Source):
+    """Mail that Brevo's inbound parsing posts.
+
+    Authentication: Brevo does not sign. Put `user:password@` in the webhook's URL and the same in the
+    channel's `basic`, or use its bearer token as the channel's `token`, or a `token` in the path.
+
+    Identity: `Uuid`, the first of each item. Each item of a batch is a part of its own.
+
+    Answers: Brevo sends again after 10 minutes, 1, 2 and 8 hours where nobody answers or the answer is
+    429; any other 4xx and any 5xx drops the mail. So trouble of ours and a wrong password are 429.
+
+    Docs: https://developers.brevo.com/docs/inbound-parse-webhooks
+    https://developers.brevo.com/docs/secured-webhooks
+    https://developers.brevo.com/docs/retry-mechanism
+    """
+
+    name = "brevo"
+    label = "Brevo"
+    content_types = ("application/json",)
+    answers = Answers(unauthorized=429, unavailable=429)
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give each mail, known by Brevo's id."""
+        return [Part((_key(item),), str(place)) for place, item in enumerate(_items(verified))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event of what Brevo made of the mail; it gives no raw one."""
+        item = load(_Item(), item_of(_items(verified), part))
+        text, html = item.get("RawTextBody", ""), item.get("RawHtmlBody", "")
+        headers = header_pairs(item.get("Headers", {}))
+        if not (text or html or headers or {"From", "Subject"} & item.keys()):
+            raise UnreadableError("no field of a Brevo inbound mail")
+        own = told_pairs(
+            From=_mailboxes([item.get("From")]),
+            To=_mailboxes(item.get("To", [])),
+            Reply_To=_mailboxes([item.get("ReplyTo")]),
+            Subject=item.get("Subject", ""),
+            Date=item.get("SentAtDate", ""),
+            Message_ID=item.get("MessageId", ""),
+        )
+        return mail_event(
+            Mail(
+                headers=Headers.of((*own, *headers)),
+                text=text or (item.get("ExtractedMarkdownMessage", "") if not html else ""),
+                html=html,
+                attachments=tuple(
+                    Attachment(each["Name"] or "", each["ContentType"] or "", size=each["ContentLength"])
+                    for each in item.get("Attachments", [])
+                ),
+            )
+        )
+
+
+class _Mailbox(Lenient):
+    Name = fields.String(load_default="", allow_none=True)
+    Address = fields.String(load_default="", allow_none=True)
+
+
+class _File(Lenient):
+    Name = fields.String(load_default="", allow_none=True)
+    ContentType = fields.String(load_default="", allow_none=True)
+    ContentLength = fields.Integer(load_default=None, allow_none=True)
+
+
+class _Item(Lenient):
+    MessageId = fields.String(allow_none=True)
+    From = fields.Nested(_Mailbox, allow_none=True)
+    To = fields.List(fields.Nested(_Mailbox), allow_none=True)
+    ReplyTo = fields.Nested(_Mailbox, allow_none=True)
+    SentAtDate = fields.String(allow_none=True)
+    Subject = fields.String(allow_none=True)
+    RawTextBody = fields.String(allow_none=True)
+    RawHtmlBody = fields.String(allow_none=True)
+    ExtractedMarkdownMessage = fields.String(allow_none=True)
+    Headers = fields.Dict(keys=fields.String(), allow_none=True)
+    Attachments = fields.List(fields.Nested(_File), allow_none=True)
+
+
+def _items(verified: Verified) -> list[Any]:
+    body = read_object(verified.request.body)
+    if "items" not in body:
+        raise UnreadableError("no `items`: is this the URL of an event webhook?")
+    return batch(body["items"], "items")
+
+
+def _key(item: object) -> Key:
+    told = item.get("Uuid") if isinstance(item, dict) else None
+    uuid = next(filter(None, map(scalar_text, told if isinstance(told, list) else [told])), "")
+    return vendor_key("uuid", uuid) if uuid else canonical_key(item)
+
+
+def _mailboxes(told: Sequence[dict[str, Any] | None]) -> str:
+    return ", ".join(
+        mailbox(each["Name"] or "", each["Address"]) for each in told if each and each["Address"]
+    )
