@@ -1,0 +1,51 @@
+"""Parseur: what its templates found in a mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.core.rows import ROW_TYPES, read_rows, row_event, row_parts
+from service.core.source import Part, Source
+
+if TYPE_CHECKING:
+    from service.core.events import InboundEvent
+    from service.core.signing import Verified
+
+_IDS = ("DocumentID",)
+
+
+class Parseur(Source):
+    """Documents that a Parseur mailbox posts as JSON, with keys of the customer's choice.
+
+    Authentication: none of Parseur's own: a `token` in the URL's path, or a custom header
+    `Authorization: Bearer …` with the channel's `token`.
+
+    Identity: `DocumentID`; with a hash of the row where a list of table rows has one id. The column
+    that `fields = { id = "…" }` names goes before it. Else a hash of the row, for a day.
+
+    Fields: e-mail, name, subject and message are found by what the fields are called, or named in the
+    channel's `fields`; the rest is told as it is. A mail without the `email` or `body` that the channel
+    names is a dead letter: that is what a changed layout looks like.
+
+    Answers: 2xx is success; a wrong token is a 401. When Parseur sends again is not documented.
+
+    Docs: https://help.parseur.com/en/articles/3566155-send-data-using-webhooks
+    https://developer.parseur.com/create-a-webhook
+    """
+
+    name = "parseur"
+    label = "Parseur"
+    content_types = ROW_TYPES
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give each row, known by its id or else by what it says."""
+        return row_parts(read_rows(verified.request), self._ids())
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event of one row."""
+        return row_event(read_rows(verified.request), part, self._ids(), self.options.fields)
+
+    def _ids(self) -> tuple[str, ...]:
+        """Give the columns that may hold the id: the channel's own first."""
+        own = self.options.fields.get("id")
+        return (own, *_IDS) if own else _IDS
