@@ -1,0 +1,106 @@
+"""What single form vendors do beside their recorded requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.core.answers import MAX_ANSWERS, MAX_FILES, file_at, files_of, form_event, names_of, text_of
+from service.core.errors import Unauthorized, UnreadableError
+from service.core.events import Answer, Sender
+from tests.sources.test_details import BODY, request, source
+
+if TYPE_CHECKING:
+    from service.core.request import InboundRequest
+
+HUBSPOT_URL = "https://support.example.com/in/hubspot/acme?x=1"
+HUBSPOT_V3 = {
+    "X_HubSpot_Request_Timestamp": "1700000000000",
+    "X_HubSpot_Signature_v3": "pZjgBvqS8WuEapteT3icgOXv2sikeYLw2b7YCUDW7XU=",
+}
+
+
+def to_hubspot(**headers: str) -> InboundRequest:
+    return replace(request("application/json", BODY, **headers), url=HUBSPOT_URL)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        HUBSPOT_V3,
+        {"X_HubSpot_Signature": "0dd228b11f35208d462837d3b87969f254fc7ff06f8239b18b0207b769315802"},
+        {
+            "X_HubSpot_Signature_Version": "v1",
+            "X_HubSpot_Signature": "24197a2873b33cd23cae4d6d0fef481a27b485c07f6e118e8eb3947068af4cd9",
+        },
+    ],
+)
+def test_hubspots_signatures_are_as_computed_elsewhere(headers: dict[str, str]) -> None:
+    source("hubspot").verify(to_hubspot(**headers))
+
+
+@pytest.mark.parametrize("stamp", ["", "hello", "-1", "1700000000000.0", "1" * 30, "1699999699999", "\ud800"])
+def test_hubspots_time_must_be_one_and_near(stamp: str) -> None:
+    signed = source("hubspot").sign(to_hubspot(), b"test-secret-0123456789")
+    wrong = replace(signed, headers=signed.headers.replaced(X_HubSpot_Request_Timestamp=stamp))
+
+    with pytest.raises(Unauthorized):
+        source("hubspot").verify(wrong)
+
+
+def test_hubspot_signs_the_time_that_it_sends() -> None:
+    signed = source("hubspot", now=1_700_000_000.5).sign(to_hubspot(), b"test-secret-0123456789")
+
+    source("hubspot").verify(signed)
+    with pytest.raises(Unauthorized):
+        source("hubspot", now=1_700_000_301).verify(signed)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "Yes"),
+        (3, "3"),
+        (["a", None, 2], "a, 2"),
+        ({"city": "Oslo", "zip": "", "token": "no"}, "city: Oslo"),
+        ([{"row": "a"}, {"row": "b"}], "row: a; row: b"),
+    ],
+)
+def test_any_value_is_told_as_text(value: object, text: str) -> None:
+    assert text_of(value) == text
+
+
+def test_a_file_is_an_object_with_a_link() -> None:
+    value = [
+        {"url": "https://x.example/a%20b.png?sig=1"},
+        {"url": "javascript:1"},
+        {"name": "no link"},
+        "text",
+    ]
+
+    assert [(file.name, file.url) for file in files_of(value)] == [
+        ("a b.png", "https://x.example/a%20b.png?sig=1")
+    ]
+    assert files_of({"url": "https://x.example/", "size": True})[0].size is None
+    assert names_of(files_of(value)) == "a b.png"
+    assert file_at("https://[x/").name == "file"
+
+
+def test_a_form_has_something_in_it_but_not_everything() -> None:
+    answers = [Answer("q", "a")]
+
+    with pytest.raises(UnreadableError):
+        form_event([Answer("q", " ")], {})
+    with pytest.raises(UnreadableError):
+        form_event(answers * (MAX_ANSWERS + 1), {})
+    with pytest.raises(UnreadableError):
+        form_event([], {}, files=[file_at("https://x.example/a")] * (MAX_FILES + 1))
+
+
+def test_who_is_known_otherwise_fills_in_what_no_answer_tells() -> None:
+    event = form_event([Answer("Name", "Ann")], {}, sender=Sender("Bo", "bo@example.com"))
+
+    assert event.sender == Sender("Ann", "bo@example.com")
