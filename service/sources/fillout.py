@@ -1,0 +1,93 @@
+"""Fillout: submissions of a form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from service.core.answers import files_of, form_event, names_of, text_of, told, told_id
+from service.core.events import Answer, File
+from service.core.json_body import load, read_object, scalar_text
+from service.core.source import Part, Source, content_key, vendor_key
+
+if TYPE_CHECKING:
+    from service.core.events import InboundEvent
+    from service.core.signing import Verified
+
+_FILES = frozenset(("FileUpload", "Signature", "ImagePicker"))
+
+
+class Fillout(Source):
+    """Submissions that Fillout posts, or what somebody composed in the webhook's advanced mode.
+
+    Authentication: none by Fillout: the channel's `token` in the URL, or as a header in advanced mode.
+
+    Identity: `submission.submissionId`; a submission that is edited later makes no second ticket.
+    In a composed body `submission_id`, else a hash of the body, for a day.
+
+    Answers: not documented; exactly 200 is safe.
+
+    Docs: https://www.fillout.com/help/webhook
+    https://www.fillout.com/help/fillout-rest-api
+    """
+
+    name = "fillout"
+    label = "Fillout"
+    content_types = ("application/json",)
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the submission, known by its id."""
+        submission = _submission(read_object(verified.request.body))
+        told = scalar_text(submission.get("submissionId")) or told_id(submission)
+        return [Part((vendor_key("submission", told) if told else content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: each answer under its question; parameters of the URL are hidden fields."""
+        del part
+        body = read_object(verified.request.body)
+        submission = _submission(body)
+        origin = scalar_text(body.get("formName"))
+        if "questions" not in submission:
+            return form_event(told(submission, _KNOWN), self.options.fields, origin=origin)
+        loaded = load(_Submission(), submission)
+        files: list[File] = []
+        answers: list[Answer] = []
+        for each in loaded.get("questions", []):
+            found = files_of(each["value"]) if each["type"] in _FILES else ()
+            files.extend(found)
+            answers.append(_answer(each, names_of(found)))
+        hidden = [_answer(each) for each in (*loaded.get("parameters", []), *loaded.get("calculations", []))]
+        return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=origin)
+
+
+_KNOWN = frozenset(("submission_id", "submissionId", "formId", "formName", "submissionTime", "lastUpdatedAt"))
+
+
+def _submission(body: dict[str, Any]) -> dict[str, Any]:
+    """Give the submission: webhooks made through the API send it bare."""
+    inner = body.get("submission")
+    return inner if isinstance(inner, dict) else body
+
+
+def _answer(each: dict[str, Any], files: str = "") -> Answer:
+    kind = "email" if each["type"] == "EmailInput" else each["type"]
+    return Answer(each["name"] or each["id"] or "Question", files or text_of(each["value"]), each["id"], kind)
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Question(_Lenient):
+    id = fields.String(load_default="")
+    name = fields.String(load_default="")
+    type = fields.String(load_default="")
+    value = fields.Raw(load_default=None, allow_none=True)
+
+
+class _Submission(_Lenient):
+    questions = fields.List(fields.Nested(_Question), allow_none=True)
+    parameters = fields.List(fields.Nested(_Question), data_key="urlParameters", allow_none=True)
+    calculations = fields.List(fields.Nested(_Question), allow_none=True)
