@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import Finder, is_control, label_of
+from service.core.finder import Finder, is_control, label_of, without
 from service.core.json_body import flatten, scalar_text
 from service.core.text import first_line
 
@@ -18,7 +18,7 @@ MAX_ANSWERS = 2000
 MAX_FILES = 200
 
 _URLS = ("url", "File", "file_url", "fileUrl")
-_NAMES = ("filename", "name", "Name", "fileName")
+_NAMES = ("filename", "file_name", "name", "Name", "fileName")
 _TYPES = ("mimeType", "ContentType", "content_type", "type")
 _SIZES = ("size", "Size")
 
@@ -97,7 +97,7 @@ def form_event(
     origin: str = "",
     sender: Sender | None = None,
 ) -> InboundEvent:
-    """Make the event of a form: sender and subject found among its answers.
+    """Make the event of a form: sender, subject and message found, the other answers as they stand.
 
     `sender` fills in what no answer tells. Raises UnreadableError where there is nothing at all, or
     more than any form has.
@@ -110,23 +110,21 @@ def form_event(
         raise UnreadableError(f"more than {MAX_ANSWERS} answers or {MAX_FILES} files")
     finder = Finder(kept, mapping)
     found, other = finder.sender(), sender or Sender()
+    email_at, subject_at, body_at = finder.email_at(), finder.subject_at(), finder.body_at()
+    if email_at is not None and kept[email_at].value.strip() != found.email:
+        email_at = None
+    body = "" if body_at is None else kept[body_at].value
     return InboundEvent(
         kind="form",
         sender=Sender(found.name or other.name, found.email or other.email),
-        subject=_subject(finder) or origin,
-        answers=kept,
+        # The longest text may be an address, so the message is asked first.
+        subject=(first_line(body) if subject_at is None else "") or finder.subject() or origin,
+        body=body,
+        answers=without(kept, [*finder.name_at(), email_at, subject_at, body_at]),
         hidden=aside,
         files=tuple(files),
         origin=origin,
     )
-
-
-def _subject(finder: Finder) -> str:
-    """Give the subject, of the message where there is one: the longest text may be an address."""
-    body = finder.body_at()
-    if finder.subject_at() is None and body is not None:
-        return first_line(finder.answers[body].value)
-    return finder.subject()
 
 
 def _first(body: Mapping[str, object], names: Iterable[str]) -> str:

@@ -104,3 +104,10 @@ def test_who_is_known_otherwise_fills_in_what_no_answer_tells() -> None:
     event = form_event([Answer("Name", "Ann")], {}, sender=Sender("Bo", "bo@example.com"))
 
     assert event.sender == Sender("Ann", "bo@example.com")
+
+
+def test_a_field_for_an_address_that_holds_none_is_told_as_an_answer() -> None:
+    event = form_event([Answer("E-mail", "later"), Answer("Message", "Hello")], {})
+
+    assert (event.subject, event.body) == ("Hello", "Hello")
+    assert event.answers == (Answer("E-mail", "later"),)
