@@ -1,0 +1,98 @@
+"""OpnForm: submissions of a form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from service.core.answers import files_of, form_event, names_of, text_of, told
+from service.core.events import Answer, File
+from service.core.json_body import load, read_object, scalar_text
+from service.core.signing import HmacScheme, Signed
+from service.core.source import Part, Source, content_key, vendor_key
+
+if TYPE_CHECKING:
+    from service.core.events import InboundEvent
+    from service.core.request import InboundRequest
+    from service.core.signing import Scheme, Verified
+
+_PREFIX = "sha256="
+
+
+class OpnForm(Source):
+    """Submissions that OpnForm posts.
+
+    Authentication: `X-Webhook-Signature: sha256=` + hex HMAC-SHA256 of the raw body, keyed with the
+    webhook's secret. No time is signed; a replay is caught by its identity.
+
+    Identity: `submission_id` or `id` with the form; else the link to edit it; else a hash of the
+    body, for a day.
+
+    Answers: one try, 5 seconds; what fails is in the form's integration events.
+
+    Docs: https://docs.opnform.com
+    https://github.com/JhumanJ/OpnForm
+    """
+
+    name = "opnform"
+    label = "OpnForm"
+    content_types = ("application/json",)
+
+    def scheme(self) -> Scheme:
+        """Give the HMAC over the raw body."""
+        return _SCHEME
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the submission, known by its id or by its own link."""
+        body = read_object(verified.request.body)
+        known = scalar_text(body.get("submission_id")) or scalar_text(body.get("id"))
+        link = scalar_text(body.get("edit_link"))
+        if known:
+            return [Part((vendor_key("submission", f"{scalar_text(body.get('form_slug'))}/{known}"),))]
+        return [Part((vendor_key("link", link) if link else content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: `data` has names and values by id; older servers have `submission` alone."""
+        del part
+        body = load(_Submission(), read_object(verified.request.body))
+        origin = body.get("form_title", "")
+        if not body.get("data"):
+            return form_event(told(body.get("submission", {})), self.options.fields, origin=origin)
+        answers: list[Answer] = []
+        files: list[File] = []
+        for key, each in body["data"].items():
+            found = files_of(each["value"])
+            files.extend(found)
+            answers.append(Answer(each["name"] or key, names_of(found) or text_of(each["value"]), key))
+        return form_event(answers, self.options.fields, files=files, origin=origin)
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Set the signature header."""
+        signature = _PREFIX + _SCHEME.sign(request.body, secret)
+        return replace(request, headers=request.headers.replaced(X_Webhook_Signature=signature))
+
+
+def _read(request: InboundRequest) -> Signed:
+    given = request.headers.get("X-Webhook-Signature")
+    return Signed([given.removeprefix(_PREFIX)] if given.startswith(_PREFIX) else [], request.body)
+
+
+_SCHEME = HmacScheme(_read)
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Answer(_Lenient):
+    name = fields.String(load_default="", allow_none=True)
+    value = fields.Raw(load_default=None, allow_none=True)
+
+
+class _Submission(_Lenient):
+    form_title = fields.String(allow_none=True)
+    data = fields.Dict(keys=fields.String(), values=fields.Nested(_Answer), allow_none=True)
+    submission = fields.Dict(keys=fields.String(), allow_none=True)
