@@ -1,0 +1,175 @@
+"""Tally: responses to a form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import EXCLUDE, Schema, fields, validate
+
+from service.core.events import Answer, File, InboundEvent
+from service.core.finder import is_control
+from service.core.json_body import load, read_object, scalar_text
+from service.core.signing import HmacScheme, Signed
+from service.core.source import Part, Source, content_key, vendor_key
+from service.core.submission import MAX_ANSWERS, link_name, named, submission, text_of
+
+if TYPE_CHECKING:
+    from service.core.request import InboundRequest
+    from service.core.signing import Scheme, Verified
+
+_KINDS = {"INPUT_EMAIL": "email"}
+_FILES = frozenset({"FILE_UPLOAD", "SIGNATURE"})
+_HIDDEN = frozenset({"HIDDEN_FIELDS", "CALCULATED_FIELDS"})
+
+
+class Tally(Source):
+    """Responses that Tally's webhook posts when somebody submits a form.
+
+    Authentication: `Tally-Signature`: base64 HMAC-SHA256 of the raw body, keyed with the webhook's signing
+    secret. No time is signed; a replay is caught by its identity.
+
+    Identity: `data.submissionId` or `data.responseId`, and `eventId`. Only
+    `eventType: FORM_RESPONSE` is kept.
+
+    Answers: Tally waits 10 s for a 2xx and sends again after 5 min, 30 min, 1 h, 6 h and 24 h.
+
+    Fields: a choice is given by the ids of its options, which are told as their texts. The extra field
+    that Tally sends for every option of a checkbox is left out. Hidden and calculated fields are hidden.
+
+    Docs: https://tally.so/help/webhooks
+    https://developers.tally.so/api-reference/endpoint/webhooks/post
+    """
+
+    name = "tally"
+    label = "Tally"
+    content_types = ("application/json",)
+
+    def scheme(self) -> Scheme:
+        """Give the HMAC over the raw body."""
+        return _SCHEME
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the response, known by its id and by the event's."""
+        body = read_object(verified.request.body)
+        if body.get("eventType", "FORM_RESPONSE") != "FORM_RESPONSE":
+            return []
+        data = body.get("data")
+        response = data if isinstance(data, dict) else {}
+        told = (
+            (
+                "response",
+                scalar_text(response.get("submissionId")) or scalar_text(response.get("responseId")),
+            ),
+            ("event", scalar_text(body.get("eventId"))),
+        )
+        keys = tuple(vendor_key(kind, value) for kind, value in told if value)
+        return [Part(keys or (content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: each answer under its question, in the form's order."""
+        del part
+        data = load(_Event(), read_object(verified.request.body))["data"]
+        extra = {
+            f"{field['key']}_{each['id']}" for field in data["fields"] for each in field["options"] or []
+        }
+        answers, hidden, files = [], [], []
+        for field in data["fields"]:
+            if field["key"] in extra:
+                continue
+            found = _files(field["value"]) if field["type"] in _FILES else []
+            files += found
+            answer = Answer(
+                field["label"] or "Question",
+                named(found) or _text(field),
+                field["key"],
+                _KINDS.get(field["type"], field["type"].lower()),
+            )
+            if field["type"] not in _HIDDEN:
+                answers.append(answer)
+            elif not is_control(answer.label):
+                hidden.append(answer)
+        title = data["formName"] or ""
+        return submission(answers, self.options.fields, hidden=hidden, files=files, title=title)
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Set the signature header."""
+        signature = _SCHEME.sign(request.body, secret)
+        return replace(request, headers=request.headers.replaced(Tally_Signature=signature))
+
+
+def _read(request: InboundRequest) -> Signed:
+    return Signed([request.headers.get("Tally-Signature")], request.body)
+
+
+_SCHEME = HmacScheme(_read, encoding="base64")
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Option(_Lenient):
+    id = fields.String(required=True)
+    text = fields.String(load_default="", allow_none=True)
+
+
+def _options() -> fields.Field[Any]:
+    return fields.List(
+        fields.Nested(_Option), load_default=None, allow_none=True, validate=validate.Length(max=MAX_ANSWERS)
+    )
+
+
+class _Field(_Lenient):
+    key = fields.String(load_default="")
+    label = fields.String(load_default="", allow_none=True)
+    type = fields.String(load_default="")
+    value = fields.Raw(load_default=None, allow_none=True)
+    options = _options()
+    rows = _options()
+    columns = _options()
+
+
+class _Data(_Lenient):
+    formName = fields.String(load_default="", allow_none=True)  # noqa: N815 - the vendor's word
+    questions = fields.List(
+        fields.Nested(_Field),
+        required=True,
+        data_key="fields",
+        attribute="fields",
+        validate=validate.Length(max=2 * MAX_ANSWERS),
+    )
+
+
+class _Event(_Lenient):
+    data = fields.Nested(_Data, required=True)
+
+
+def _text(field: dict[str, Any]) -> str:
+    """Give an answer as text: ids of options, rows and columns as what the person saw."""
+    told = {each["id"]: each["text"] for name in ("options", "rows", "columns") for each in field[name] or []}
+    return text_of(_resolved(field["value"], {name: text for name, text in told.items() if text}))
+
+
+def _resolved(value: object, told: dict[str, str]) -> object:
+    if isinstance(value, list):
+        return [_resolved(each, told) for each in value]
+    if isinstance(value, dict):
+        return {told.get(name, name): _resolved(each, told) for name, each in value.items()}
+    return told.get(value, value) if isinstance(value, str) else value
+
+
+def _files(value: object) -> list[File]:
+    given = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [_file({name: text_of(inner) for name, inner in each.items()}) for each in given]
+
+
+def _file(told: dict[str, str]) -> File:
+    size, link = told.get("size", ""), told.get("url", "")
+    return File(
+        told.get("name") or link_name(link),
+        told.get("mimeType", ""),
+        int(size) if size.isascii() and size.isdigit() else None,
+        link,
+    )
