@@ -1,0 +1,75 @@
+"""Microsoft Forms: responses that a Power Automate flow sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.core.errors import UnreadableError
+from service.core.json_body import read_json
+from service.core.shipped import answer_of, file_of, ids_of, read_shipped
+from service.core.source import Part, Source, content_key, vendor_key
+from service.core.submission import named, submission, text_of
+
+if TYPE_CHECKING:
+    from service.core.events import InboundEvent
+    from service.core.signing import Verified
+
+
+class MicrosoftForms(Source):
+    """Responses to a Microsoft Form, sent by a flow with `deploy/power-automate-http-action.json`.
+
+    Microsoft Forms has no webhooks. A flow waits for a response, gets its details and posts them in the
+    shape of our template: `{"data": {submission_id, form_id, form_title, respondent_email, fields: [{key,
+    label, value}]}}`. The questions are written into the flow, since Forms gives only their ids.
+
+    Authentication: the channel's `token` in `X-Bridge-Token`, or `basic`.
+
+    Identity: `form_id` and `submission_id`, which is a number that counts within the form.
+
+    Answers: the action tries again on 408, 429 and 5xx, as its retry policy says.
+
+    Fields: several choices and uploaded files come as JSON lists written in a text; they are read. A
+    respondent who is not known is `anonymous`.
+
+    Docs: https://learn.microsoft.com/connectors/microsoftforms/
+    https://learn.microsoft.com/azure/connectors/connectors-native-http
+    """
+
+    name = "msforms"
+    label = "Microsoft Forms"
+    content_types = ("application/json",)
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the response, known by the form's id and its own."""
+        form, told = ids_of(verified.request.body, "form_id", "submission_id")
+        key = vendor_key("response", f"{form}:{told}") if told else content_key(verified.request)
+        return [Part((key,))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: each answer under the question that the flow gives it."""
+        del part
+        data = read_shipped(verified.request.body)
+        answers, files = [], []
+        for field in data["fields"]:
+            value = _expanded(field["value"])
+            listed = value if isinstance(value, list) else []
+            found = [file_of(each) for each in listed if isinstance(each, dict) and "link" in each]
+            files += found
+            answers.append(answer_of(field, named(found) or text_of(value)))
+        return submission(
+            answers,
+            self.options.fields,
+            files=files,
+            title=data["form_title"] or "",
+            email=data["respondent_email"] or "",
+        )
+
+
+def _expanded(value: object) -> object:
+    """Give the list that a text is, where it is one."""
+    if not isinstance(value, str) or not value.strip().startswith("["):
+        return value
+    try:
+        return read_json(value.encode())
+    except UnreadableError:
+        return value
