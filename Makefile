@@ -36,6 +36,9 @@ faults: $(READY) ## kill, stop and starve the parts of the bridge, and count tic
 faults-short: $(READY) ## the same in 3 minutes
 	$(BIN)/python -m tests.faults $(REPLAY)
 
+mutate: $(READY) ## send 10,000 mutated requests through every source; REQUESTS=n
+	BRIDGE_MUTATIONS=$(or $(REQUESTS),10000) $(BIN)/pytest -q --no-header -p no:cacheprovider tests/sources/test_mutations.py
+
 check: lint test faults-short ## everything that CI checks
 
 lock: $(READY) ## compile the pinned requirements from pyproject.toml
@@ -45,4 +48,4 @@ lock: $(READY) ## compile the pinned requirements from pyproject.toml
 clean: ## remove what was made, but not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build
 
-.PHONY: help setup run test lint faults faults-short check lock clean
+.PHONY: help setup run test lint faults faults-short mutate check lock clean
