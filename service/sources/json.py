@@ -23,6 +23,10 @@ _MAX_FIELDS = 500
 _MAX_FILES = 100
 _SUBJECTS = ("subject", "title")
 _BODIES = ("description", "text", "message", "body")
+_LABELLED = ("label", "question", "title", "name")
+_LABELS = {"key", *_LABELLED}
+# Other names for `fields`.
+_LISTS = ("questions", "answers", "submission", "data")
 # What is read into a place of its own, or names the submission; the rest of the body is told as it is.
 _KNOWN = frozenset(
     (
@@ -37,10 +41,11 @@ class Json(Source):
     """A JSON object: `{"subject": "…", "description": "…", "requester": {"email": "…", "name": "…"}}`.
 
     Everything is optional, but there must be some text: `description` (or `text`, `message`,
-    `body`), `subject` (or `title`), `fields` (a list of `{key, label, type, value}` or an object), or
+    `body`), `subject` (or `title`), `fields` (a list of `{key, label, type, value}` or an object; so may be
+    called `questions`, `answers`, `submission` or `data`, with `question` and `answer` inside), or
     any other text, which is told under its key. `email` and `name` may stand for `requester`. `files`
     is a list of `{name, url, content_type, size}`. All of it may stand under `data`, or as the only
-    item of a list.
+    item of a list, or as JSON in a JSON string.
 
     Authentication: the channel's `token` (path, `?token=`, `X-Bridge-Token`, bearer) or `basic`.
 
@@ -73,7 +78,8 @@ class Json(Source):
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event; raises Invalid naming each field that is wrong."""
         del part
-        raw, prefix = _read(verified)
+        told, prefix = _read(verified)
+        raw = _with_fields(told)
         try:
             loaded = _Body().load(raw)
         except ValidationError as error:
@@ -103,17 +109,23 @@ class Json(Source):
 
 def _read(verified: Verified) -> tuple[dict[str, Any], str]:
     """Give the object with the submission, and the path to it; raises Invalid."""
-    try:
-        value = read_json(verified.request.body, strict=True, depth=_DEPTH)
-    except UnreadableError as error:
-        raise Invalid(str(error)) from error
+    value = _read_inner(verified.request.body)
     prefix = ""
+    if isinstance(value, str):
+        value = _read_inner(value)
     if isinstance(value, list) and len(value) == 1:
         value, prefix = value[0], "0."
     if not isinstance(value, dict):
         raise Invalid("The body is not a JSON object")
     inner = value.get("data")
     return (inner, f"{prefix}data.") if isinstance(inner, dict) else (value, prefix)
+
+
+def _read_inner(text: bytes | str) -> object:
+    try:
+        return read_json(text if isinstance(text, bytes) else text.encode(), strict=True, depth=_DEPTH)
+    except UnreadableError as error:
+        raise Invalid(str(error)) from error
 
 
 class _Lenient(Schema):
@@ -196,10 +208,29 @@ class _Body(_Lenient):
     files = fields.List(fields.Nested(_File), allow_none=True, validate=validate.Length(max=_MAX_FILES))
 
 
+def _with_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Give the body with its questions as `fields`, where they stand under another name."""
+    if "fields" in body:
+        return body
+    name = next((name for name in _LISTS if _is_questions(body.get(name))), None)
+    if name is None:
+        return body
+    return {**{key: value for key, value in body.items() if key != name}, "fields": body[name]}
+
+
+def _is_questions(value: object) -> bool:
+    """Say whether this is a list of questions, each with its answer, and nothing else."""
+    if not (isinstance(value, list) and value and all(isinstance(each, dict) for each in value)):
+        return False
+    if not all(each.keys() & {"answer", "value"} and each.keys() & _LABELS for each in value):
+        return False
+    return not _Body().validate({"fields": value})
+
+
 def _answers(listed: list[dict[str, Any]]) -> Iterator[Answer]:
     for each in listed:
         key = each["key"] or ""
-        told = (each.get(name) for name in ("label", "question", "title", "name"))
+        told = (each.get(name) for name in _LABELLED)
         label = next(filter(None, told), "") or label_of(key)
         value = each["value"] if each.get("value") is not None else each.get("answer")
         for path, text in flatten(label, value):
