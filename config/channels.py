@@ -63,7 +63,8 @@ class Channel:
     """One configured instance of a source: its locks, defaults and rules.
 
     `location` is a uuid, the channel's own or the default; `requester` is `lookup`, `none` or a
-    uuid; `redirects` are the origins that a form's `_next` may lead to.
+    uuid; `redirects` are the origins that a form's `_next` may lead to, `origins` those whose scripts may
+    read our answer.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Channel:
     rules: tuple[Rule, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
     redirects: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     api_url: str | None = None
     api_token: Secret | None = None
     client_id: str | None = None

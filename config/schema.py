@@ -161,6 +161,7 @@ class ChannelTable(Table):
     # Not named `fields`: that is marshmallow's.
     labels = TextMap(data_key="fields")
     redirects = Texts(values.origin)
+    origins = Texts(values.origin)
     api_url = Text(values.api_url)
     api_token = Text(values.secret_text)
     client_id = Text(values.secret_text)

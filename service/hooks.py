@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 blueprint = Blueprint("hooks", __name__, url_prefix="/hooks", template_folder="templates")
 _METHODS = ("GET", "HEAD", "POST")
 _RETRY_AFTER = 30
+# What a script of an allowed site may send, and may read of the answer.
+_SENT = "Accept, Authorization, Content-Type, Idempotency-Key, X-Bridge-Token"
+_READ = "Retry-After, X-Bridge-Event, X-Bridge-Status"
 
 
 def register(app: Flask) -> None:
@@ -66,6 +69,42 @@ def receive(channel: str, token: str = "") -> Response:
     if not parts:
         return _ignored(door.source, verified)
     return _answer(door.source, verified, _accept(door, inbound, parts))
+
+
+@blueprint.route("/<channel>", methods=("OPTIONS",), provide_automatic_options=False)
+@blueprint.route("/<channel>/<path:token>", methods=("OPTIONS",), provide_automatic_options=False)
+def preflight(channel: str, token: str = "") -> Response:
+    """Answer a browser that asks whether a script of another site may post here."""
+    del token
+    if channel not in current().doors:
+        raise NoSuchChannel(f"No channel {channel[:64]!r} is configured")
+    response = Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": "POST, GET, HEAD, OPTIONS"})
+    response.headers.pop("Content-Type")
+    if _from_allowed_site():
+        response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = _SENT
+        response.headers["Access-Control-Max-Age"] = "600"
+    return response
+
+
+@blueprint.after_request
+def _let_scripts_read(response: Response) -> Response:
+    """Name the site that asks, where the channel knows it; never with credentials: we use no cookie here."""
+    if _origins():
+        response.vary.add("Origin")
+    if _from_allowed_site():
+        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+        response.headers["Access-Control-Expose-Headers"] = _READ
+    return response
+
+
+def _from_allowed_site() -> bool:
+    return request.headers.get("Origin", "").lower() in _origins()
+
+
+def _origins() -> Sequence[str]:
+    door = current().doors.get((request.view_args or {}).get("channel", ""))
+    return () if door is None else door.channel.origins
 
 
 def _inbound(token: str) -> InboundRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -36,6 +37,11 @@ _THANKS = """<!doctype html>
 """
 
 
+# Seconds in which no person fills in a form.
+_TOO_FAST = 2.0
+_ELAPSED = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,20})?")
+
+
 class HtmlForm(Source):
     """A form with `action="…/hooks/<channel>" method="post"`, urlencoded or multipart.
 
@@ -48,7 +54,8 @@ class HtmlForm(Source):
     Answers: with `Accept: application/json` the usual JSON, else 303 to the field `_next` if its
     origin is among the channel's `redirects`, else a page that says thank you. 422 where nothing was
     filled in or the e-mail address is none. A filled-in honeypot (`_gotcha`, `bot-field`, `_honey`,
-    `website`) is answered like any other, and ignored.
+    `website`) is answered like any other, and ignored; so is a form filled in within two seconds, where
+    the page measures that (`_elapsed`). A page's clock is not ours, so it sends how long, not when.
 
     Fields: `_subject` and `_replyto` stand in for a subject and an address that nobody typed; what
     else begins with `_`, proofs of CAPTCHAs and tokens are dropped. E-mail, name, subject and message
@@ -77,9 +84,9 @@ class HtmlForm(Source):
         files = tuple(
             File(each.filename, each.content_type, len(each.content)) for each in form.files if each.filename
         )
-        trapped = any(form.raw(name).strip() for name in HONEYPOTS if not self._mapped(name))
+        spam = self._spam(form)
         finder = Finder(answers, self.options.fields)
-        if not trapped:
+        if not spam:
             self._check(form, finder, anything=bool(files) or any(answer.value for answer in answers))
         sender = finder.sender()
         body_at, subject_at = finder.body_at(), finder.subject_at()
@@ -93,7 +100,7 @@ class HtmlForm(Source):
             body="" if body_at is None else answers[body_at].value,
             answers=without(answers, used),
             files=files,
-            ignore="spam: honeypot" if trapped else "",
+            ignore=spam,
         )
 
     def reply(self, verified: Verified, marker: str, status: str) -> Reply | None:
@@ -120,6 +127,16 @@ class HtmlForm(Source):
             for name in names
             if self._mapped(name) or not is_control(name)
         ]
+
+    def _spam(self, form: Form) -> str:
+        """Say why no person sent this; nothing where one may have."""
+        if any(form.raw(name).strip() for name in HONEYPOTS if not self._mapped(name)):
+            return "spam: honeypot"
+        elapsed = _text(form, "_elapsed")
+        # A page without scripts measures nothing.
+        if _ELAPSED.fullmatch(elapsed) and float(elapsed) < _TOO_FAST:
+            return "spam: filled in too fast"
+        return ""
 
     def _mapped(self, name: str) -> bool:
         return name in self.options.fields.values()

@@ -86,6 +86,7 @@ def test_every_key_reaches_its_field() -> None:
         requester = "{NORTH.upper()}"
         fields = {{ email = "q3" }}
         redirects = ["https://Example.com/", "http://localhost:8080"]
+        origins = "https://Example.com"
         api_url = "https://slack.com/api/"
         api_token = "xoxb"
         client_id = "client"
@@ -121,6 +122,7 @@ def test_every_key_reaches_its_field() -> None:
                 requester=NORTH,
                 fields={"email": "q3"},
                 redirects=("https://example.com", "http://localhost:8080"),
+                origins=("https://example.com",),
                 api_url="https://slack.com/api",
                 api_token=Secret("xoxb"),
                 client_id="client",
