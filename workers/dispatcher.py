@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from config.logging import get_logger
-from service.core.queue import TICKETS, workers_alive
+from service.core.queue import SERIALIZER, SWEEPS, TICKETS, workers_alive
 from workers.mirror import Mirror
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SWEEP = "workers.sweep.sweep"
 _BATCH = 100
 _WAIT = 1.0
 _CHORES_EVERY = 60.0
+_SWEEPS_AHEAD = 20
 # Handed-out events for each worker: one it works on, one to go on with.
 _PER_WORKER = 2
 
@@ -47,7 +48,8 @@ class Dispatcher:
         self._stopping = stopping
         self._sleep = sleep
         self._clock = clock
-        self._queue = Queue(TICKETS, connection=redis, serializer="json")
+        self._queue = Queue(TICKETS, connection=redis, serializer=SERIALIZER)
+        self._sweeps = Queue(SWEEPS, connection=redis, serializer=SERIALIZER)
         self._mirror = Mirror(ledger, redis, clock=clock)
         self._chores_due = clock()
 
@@ -82,8 +84,10 @@ class Dispatcher:
 
     def _sweep(self) -> None:
         """Have looked for second tickets; a lost job does no harm, each event is watched several times."""
-        for event in self._ledger.watched():
-            self._queue.enqueue(
+        if self._sweeps.count >= _SWEEPS_AHEAD:
+            return
+        for event in self._ledger.watched(_SWEEPS_AHEAD):
+            self._sweeps.enqueue(
                 SWEEP,
                 args=[event],
                 job_id=f"sweep-{event}-{secrets.token_hex(4)}",

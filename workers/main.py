@@ -18,7 +18,7 @@ from config.sentry import report_errors
 from service.core.errors import ConfigError
 from service.core.ledger import Timings
 from service.core.mapping.requesters import RequesterCache
-from service.core.queue import TICKETS
+from service.core.queue import SERIALIZER, SWEEPS, TICKETS
 from service.core.store import PREFIX, connect
 from service.core.wiring import open_doors, open_ledger
 from workers import sweep
@@ -112,10 +112,11 @@ def run_worker(settings: Settings, config: Config) -> None:
 
     def worker() -> DeliveryWorker:
         one = DeliveryWorker(
-            [Queue(TICKETS, connection=redis, serializer="json")],
+            # In this order: no delivery waits for a sweep that has not begun.
+            [Queue(name, connection=redis, serializer=SERIALIZER) for name in (TICKETS, SWEEPS)],
             name=f"{name}-{os.urandom(3).hex()}",
             connection=connect(store(settings)),
-            serializer="json",
+            serializer=SERIALIZER,
             worker_ttl=WORKER_TTL,
             log_job_description=False,
         )

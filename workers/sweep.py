@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 _log = get_logger("sweep")
 _CLOSED = "closed"
-# Another worker that reads the list will soon have read it.
-_PATIENCE = 10.0
+# Another worker that reads the list will soon have read it; if not, the next time of watching serves.
+_PATIENCE = 2.0
+# One listing serves all the events that are watched about then: it is later than their deliveries.
+_SHARED_MS = 10_000
 
 
 class Sweeper:
@@ -44,9 +46,8 @@ class Sweeper:
         if found.state is not State.DELIVERED:
             return
         try:
-            look = self._reconciler.look(
-                found, found.location, not_before=self._ledger.now(), patience=_PATIENCE
-            )
+            not_before = max(self._ledger.now() - _SHARED_MS, found.stray_at)
+            look = self._reconciler.look(found, found.location, not_before=not_before, patience=_PATIENCE)
             why = "another worker reads the list" if look is None else look.gap
             extra = self._close(found, look.tickets) if look is not None else []
         except SpacebringError as error:

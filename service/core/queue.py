@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
 TICKETS = "tickets"
+# Looked into only where no delivery waits.
+SWEEPS = "sweeps"
 DEAD_LETTER = "dead-letter"
 QUEUES = (TICKETS, DEAD_LETTER)
 # RQ's default is pickle: whoever can write to Redis could run code in our workers.

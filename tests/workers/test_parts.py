@@ -134,8 +134,19 @@ def test_an_event_that_is_watched_becomes_a_job_that_sweeps(ledger: Ledger, redi
 
     dispatcher.step()
 
-    jobs = Queue("tickets", connection=redis, serializer="json").jobs
-    assert [job.args for job in jobs if job.func_name == "workers.sweep.sweep"] == [[event]]
+    (job,) = Queue("sweeps", connection=redis, serializer="json").jobs
+    assert (job.func_name, job.args) == ("workers.sweep.sweep", [event])
+
+
+def test_sweeps_are_not_heaped_up(ledger: Ledger, redis: Redis) -> None:
+    for number in range(50):
+        ledger.stray(accept(ledger, f"key-{number}"), "ticket")
+    dispatcher = Dispatcher(ledger, redis, stopping=lambda: False)
+
+    for _ in range(3):
+        dispatcher.step()
+
+    assert Queue("sweeps", connection=redis, serializer="json").count == 20
 
 
 def test_a_person_who_waits_goes_before_what_was_handed_out_earlier(ledger: Ledger, redis: Redis) -> None:

@@ -78,6 +78,28 @@ def test_where_its_own_ticket_is_not_seen_nobody_can_tell_which_is_the_second(be
     assert bench.ledger.event(event).extra_tickets == ()
 
 
+def test_one_listing_serves_all_that_are_swept_about_then(bench: Bench) -> None:
+    events = [bench.deliver(bench.accept(key=str(number))).id for number in range(5)]
+    sweeping = sweeper(bench)
+
+    for event in events:
+        sweeping.sweep(event)
+
+    counts = requests.get(f"{bench.base}/sandbox/requests", timeout=5).json()["counts"]
+    assert sum(count["count"] for count in counts if count["method"] == "GET") == 1
+
+
+def test_a_stray_ticket_is_looked_for_in_a_list_that_is_read_after_it(bench: Bench) -> None:
+    event = delivered(bench)
+    sweeper(bench).sweep(event)
+    twin(bench, event)
+    bench.ledger.stray(event, "")
+
+    sweeper(bench).sweep(event)
+
+    assert statuses(bench) == {1: "new", 2: "closed"}
+
+
 def test_a_single_ticket_is_left_alone(bench: Bench) -> None:
     event = delivered(bench)
 

@@ -24,7 +24,7 @@ _TEXTS = (
 # Written once an event is created.
 _NUMBERS = ("token", "tries", "begun", "attempts", "repeats")
 # Written when there is need.
-_LATER = ("lookups_failed", "looks", "look_after", "look_from")
+_LATER = ("lookups_failed", "looks", "look_after", "look_from", "stray_at")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,8 @@ class Event:
 
     `look_after` is 0, or the time in ms of Redis's clock: an attempt may have made a ticket, and only a
     look at Spacebring's list that began then or later can show that it did not. `look_from` (ms) and
-    `witness` (a ticket of ours) say how far back the list is to be searched.
+    `witness` (a ticket of ours) say how far back the list is to be searched. `stray_at` (ms): a worker
+    made, or may have made, a ticket when it no longer held the event.
     """
 
     id: str
@@ -156,6 +157,7 @@ class Event:
     looks: int
     look_after: int
     look_from: int
+    stray_at: int
     witness: str
     extra_tickets: Sequence[ExtraTicket] = ()
     due: datetime | None = None

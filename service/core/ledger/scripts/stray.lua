@@ -4,7 +4,7 @@ local t = now()
 local id = ARGV[2]
 if not get(id, 'state') or get(id, 'ticket_id') == ARGV[3] then return 0 end
 even_when_full()
-put(id, 'doubted', 1)
+put(id, 'doubted', 1, 'stray_at', t)
 look_back(id)
 watch(id, t)
 redis.call('ZADD', P .. 'watch', t, id)
