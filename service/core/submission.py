@@ -8,14 +8,14 @@ from urllib.parse import unquote
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import Finder, label_of
+from service.core.finder import Finder, is_control, label_of
 from service.core.forms import URLENCODED, read_form
 from service.core.json_body import flatten, read_object
 from service.core.signing import Signed
-from service.core.text import decode, is_address
+from service.core.text import decode, first_line, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from service.core.request import InboundRequest
 
@@ -46,7 +46,7 @@ def submission(
     return InboundEvent(
         kind="form",
         sender=Sender(sender.name, email if vouched else sender.email),
-        subject=finder.subject() or title,
+        subject=_subject(finder) or title,
         answers=told,
         hidden=_told(hidden),
         files=tuple(files)[:MAX_FILES],
@@ -76,8 +76,10 @@ def uploads(value: object) -> list[str]:
 
 def link_name(link: str) -> str:
     """Give the name of the file that a web address leads to."""
-    path = link.partition("?")[0].partition("#")[0]
-    return unquote(path.rpartition("/")[2]) or "file"
+    # Gravity Forms hides where a file is: index.php?gf-download=2026%2F05%2Fs.png
+    inner = link.partition("gf-download=")[2].partition("&")[0]
+    path = unquote(inner or link.partition("?")[0].partition("#")[0])
+    return path.rpartition("/")[2] or "file"
 
 
 def linked(found: Iterable[str]) -> list[File]:
@@ -90,13 +92,26 @@ def named(files: Sequence[File]) -> str:
     return ", ".join(file.name for file in files)
 
 
+def steers(key: str) -> bool:
+    """Say whether a field of a form without labels is no answer: `_next`, a token, a CAPTCHA's proof.
+
+    Unlike a page that posts straight to the bridge, a vendor has its own traps: `website` is a question.
+    """
+    return is_control(key) and key.strip().lower() != "website"
+
+
+def called(key: str) -> str:
+    """Give the label of a field by its name: `your-name` is one, `E-mail` is a label already."""
+    return label_of(key) if key[:1].islower() else key
+
+
 def flat(body: Mapping[str, Any]) -> tuple[list[Answer], list[File]]:
     """Give what a form says whose fields have names but no labels, and the files uploaded with it."""
     answers, files = [], []
     for key, value in body.items():
         found = linked(uploads(value))
         files += found
-        answers.append(Answer(label_of(key), named(found) or text_of(value), key))
+        answers.append(Answer(called(key), named(found) or text_of(value), key))
     return answers, files
 
 
@@ -129,12 +144,27 @@ def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return {name: _listed(value) for name, value in root.items()}
 
 
+def pairs_of(value: object) -> list[tuple[str, dict[str, Any]]]:
+    """Give the objects in a list or object, with their names or places."""
+    listed = enumerate(value) if isinstance(value, list) else ()
+    pairs = value.items() if isinstance(value, dict) else listed
+    return [(str(name), each) for name, each in pairs if isinstance(each, dict)]
+
+
 def stamped(header: str, body: bytes, version: str) -> Signed:
     """Read a signature of the family `t=<seconds>,<version>=<hex>`, which covers `<seconds>.<body>`."""
     pairs = [part.strip().partition("=") for part in header.split(",")[:10]]
     stamp = next((value for name, _, value in pairs if name == "t"), "")
     signatures = [value for name, _, value in pairs if name == version]
     return Signed(signatures, stamp.encode("utf-8", "replace") + b"." + body, stamp)
+
+
+def _subject(finder: Finder) -> str:
+    """Give the subject: of its field, of the message, or else of the longest text."""
+    place = finder.body_at()
+    if finder.subject_at() is not None or place is None:
+        return finder.subject()
+    return first_line(finder.answers[place].value)
 
 
 def _told(answers: Iterable[Answer]) -> tuple[Answer, ...]:
@@ -153,9 +183,3 @@ def _listed(value: object) -> object:
     inner = {name: _listed(each) for name, each in value.items()}
     places = map(str, range(len(inner)))
     return list(inner.values()) if all(a == b for a, b in zip(inner, places, strict=True)) else inner
-
-
-def pairs_of(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the objects in a list or object, with their names or places."""
-    named_ = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return ((str(name), each) for name, each in named_ if isinstance(each, dict))
