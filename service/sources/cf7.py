@@ -1,0 +1,90 @@
+"""Contact Form 7: submissions that the plugin CF7 to Webhook sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from service.core.errors import UnreadableError
+from service.core.events import File
+from service.core.forms import URLENCODED
+from service.core.json_body import scalar_text
+from service.core.source import Part, Source, canonical_key, vendor_key
+from service.core.submission import flat, named, read_fields, steers, submission
+
+if TYPE_CHECKING:
+    from service.core.events import InboundEvent
+    from service.core.signing import Verified
+
+_SERIAL = ("_serial_number", "serial_number")
+_TITLE = ("_contact_form_title", "_post_title", "_site_title")
+# Of the plugin's special tags, what tells where somebody wrote.
+_HIDDEN = ("_url", "_post_title", "_user_email")
+
+
+class ContactForm7(Source):
+    """Submissions of Contact Form 7, posted by the plugin CF7 to Webhook.
+
+    Authentication: the plugin does not sign. The channel's `token`, in the URL's path or in a header
+    `X-Bridge-Token`, which the plugin can set.
+
+    Identity: `_serial_number` (of the plugin Flamingo) if the author adds it; else a hash of what was
+    filled in, for a day: who sees an error and sends again makes one ticket.
+
+    Answers: 200 to 205 are successes. The visitor waits, 30 s at most, and is told of a failure.
+
+    Fields: `{"your-name": …}`, called as in the form, without labels. Special mail tags begin with `_`. A
+    file is a link, or `{filename, content}` with its content as base64, of which only name and size are
+    kept. A body template that is no valid JSON is sent as text/plain.
+
+    Docs: https://wordpress.org/plugins/cf7-to-zapier/
+    https://contactform7.com/special-mail-tags/
+    """
+
+    name = "cf7"
+    label = "Contact Form 7"
+    content_types = ("application/json", "text/plain", URLENCODED)
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the submission, known by its serial number, else by what was filled in."""
+        body = read_fields(verified.request)
+        serial = _first(body, _SERIAL)
+        told = {key: value for key, value in body.items() if not steers(key)}
+        return [Part((vendor_key("serial", serial) if serial else canonical_key(told),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: each field under its name."""
+        del part
+        body = read_fields(verified.request)
+        sent: list[File] = []
+        told: dict[str, Any] = {}
+        mapped = self.options.fields.values()
+        for key, value in body.items():
+            if key in mapped or not (steers(key) or key in _SERIAL):
+                found = _sent(value)
+                sent += found
+                told[key] = named(found) or value
+        answers, files = flat(told)
+        if not any(answer.value for answer in answers):
+            raise UnreadableError("not a submission of Contact Form 7: nothing was filled in")
+        hidden, _ = flat({name.removeprefix("_"): body.get(name) for name in _HIDDEN})
+        return submission(
+            answers, self.options.fields, hidden=hidden, files=[*sent, *files], title=_first(body, _TITLE)
+        )
+
+
+def _first(body: dict[str, Any], names: tuple[str, ...]) -> str:
+    return next(filter(None, (scalar_text(body.get(name)) for name in names)), "")
+
+
+def _sent(value: object) -> list[File]:
+    """Give the files that came along as base64, one or a list."""
+    given = value if isinstance(value, list) else [value]
+    found = [each for each in given if isinstance(each, dict) and {"filename", "content"} <= each.keys()]
+    return [
+        File(scalar_text(each["filename"]) or "file", size=_size(scalar_text(each["content"])))
+        for each in found
+    ]
+
+
+def _size(encoded: str) -> int:
+    return max(0, len(encoded) // 4 * 3 - encoded[-2:].count("="))
