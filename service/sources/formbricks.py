@@ -1,0 +1,118 @@
+"""Formbricks: responses to a survey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from service.core.answers import file_at, form_event, is_link, names_of, text_of
+from service.core.events import Answer, File, Sender
+from service.core.finder import label_of
+from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.source import Part, Source, content_key, vendor_key
+from service.core.text import is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from service.core.events import InboundEvent
+    from service.core.signing import Verified
+
+_FINISHED = "responseFinished"
+_UPLOADS = "/storage/"
+
+
+class Formbricks(Source):
+    """Finished responses that Formbricks posts, hosted or your own.
+
+    Authentication: the channel's `token` in the URL.
+
+    Identity: `data.id`, the response's id; `webhook-id` beside it, the same for every attempt. Only
+    `responseFinished` is kept: responses created and updated are not whole.
+
+    Answers: network errors, redirects, 408, 429 and 5xx are tried 5 times within 8 minutes, then the
+    event is dropped; any other 4xx is not sent again. 5 seconds for an answer.
+
+    Docs: https://formbricks.com/docs/platform/features/integrations/webhooks
+    """
+
+    name = "formbricks"
+    label = "Formbricks"
+    content_types = ("application/json",)
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the response, known by its own id and the message's."""
+        body = read_object(verified.request.body)
+        if body.get("event", _FINISHED) != _FINISHED:
+            return []
+        data = body.get("data")
+        told = (
+            ("response", scalar_text(data.get("id")) if isinstance(data, dict) else ""),
+            ("webhook", verified.request.headers.get("webhook-id").strip()),
+        )
+        keys = tuple(vendor_key(kind, value) for kind, value in told if value)
+        return [Part(keys or (content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: answers go by their questions' ids, for Formbricks sends no labels."""
+        del part
+        response = load(_Event(), read_object(verified.request.body))["data"]
+        answers: list[Answer] = []
+        files: list[File] = []
+        for key, value in response["answers"].items():
+            found = [file_at(each) for each in _strings(value) if is_link(each) and _UPLOADS in each]
+            files.extend(found)
+            answers.append(Answer(label_of(key), names_of(found) or text_of(value), key))
+        return form_event(
+            answers,
+            self.options.fields,
+            hidden=_hidden(response),
+            files=files,
+            origin=(response["survey"] or {}).get("title") or "",
+            sender=_contact(response),
+        )
+
+
+def _strings(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _hidden(response: Mapping[str, Any]) -> Iterator[Answer]:
+    """Give the variables, what is known of the contact, and the page."""
+    asides = (response["variables"], response["attributes"], {"url": (response["meta"] or {}).get("url")})
+    for aside in asides:
+        for name, value in (aside or {}).items():
+            for path, text in flatten(name, value):
+                yield Answer(label_of(path), text, path)
+
+
+def _contact(response: Mapping[str, Any]) -> Sender:
+    """Give who wrote: the contact, or the address among the lines of a question for contact details."""
+    lines = [each.strip() for value in response["answers"].values() for each in _strings(value)]
+    known = response["attributes"] or {}
+    name = " ".join(filter(None, (scalar_text(known.get(each)) for each in ("firstName", "lastName"))))
+    return Sender(name, next(filter(is_address, (*lines, scalar_text(known.get("email")))), ""))
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Survey(_Lenient):
+    title = fields.String(allow_none=True)
+
+
+class _Response(_Lenient):
+    answers = fields.Dict(keys=fields.String(), required=True, data_key="data")
+    variables = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    attributes = fields.Dict(
+        keys=fields.String(), load_default=None, allow_none=True, data_key="contactAttributes"
+    )
+    meta = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    survey = fields.Nested(_Survey, load_default=None, allow_none=True)
+
+
+class _Event(_Lenient):
+    data = fields.Nested(_Response, required=True)
