@@ -1,9 +1,12 @@
-"""The commands about channels: channels, preview, send."""
+"""The commands about channels: channels, capture, preview, send."""
 
 from __future__ import annotations
 
 import base64
+import shutil
+import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
@@ -11,8 +14,10 @@ import click
 import requests
 
 from cli.context import AWAY, REFUSED, configuration, plain_errors, settings, show_json
+from config.schema import MAX_CAPTURES
 from service.core import signing
 from service.core.capture import parse_http
+from service.core.captures import CAPTURES, Captures
 from service.core.errors import ConfigError
 from service.core.mapping.draft import as_payload
 from service.core.mapping.mapper import map_event
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _TIMEOUT = 30
+_POLL = 0.05
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,49 @@ def channels(*, as_json: bool) -> None:
             click.echo(f"{one['name']:20} {one['source']:12} {one['url']}   {', '.join(one['locks'])}")
         if found.public_url is None:
             click.echo("Set BRIDGE_PUBLIC_URL to see the URLs as vendors must have them.", err=True)
+
+
+@click.command()
+@click.argument("channel")
+@click.option("--count", type=click.IntRange(1, MAX_CAPTURES), default=1, help="How many requests.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Where to, instead of BRIDGE_DATA."
+)
+@click.option("--wait", type=click.FloatRange(0), default=3600, help="Seconds after which it gives up.")
+def capture(channel: str, count: int, out: Path | None, wait: float) -> None:
+    """Keep the channel's next requests as fixture files, secrets and people replaced.
+
+    A request counts once its locks have held. Read a file before you share it: what people write in their
+    own words stays. The web side must run on the same BRIDGE_DATA.
+    """
+    with plain_errors():
+        found = settings()
+        _door(open_doors(configuration(found)), channel)
+        captures = Captures(found.data / CAPTURES)
+        missing = captures.want(channel, count)
+        click.echo(f"waiting for {count} at {_base(found)}/hooks/{channel}", err=True)
+        until = time.monotonic() + wait
+        try:
+            while missing and time.monotonic() < until:
+                if missing[0].exists():
+                    click.echo(_moved(missing.pop(0), out))
+                else:
+                    time.sleep(_POLL)
+        finally:
+            captures.enough(channel)
+        if missing:
+            click.echo(f"error: {len(missing)} did not come within {wait:g} s", err=True)
+            raise SystemExit(AWAY)
+
+
+def _moved(path: Path, out: Path | None) -> Path:
+    """Put a capture where it is wanted, under its channel's name; a copy, since its number is taken."""
+    if out is None:
+        return path
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / f"{path.parent.name}-{path.name}"
+    shutil.copyfile(path, target)
+    return target
 
 
 @click.command()

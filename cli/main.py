@@ -9,7 +9,7 @@ import click
 
 from cli.check import check
 from cli.events import dead, discard, events, replay, show
-from cli.inbound import channels, preview, send
+from cli.inbound import capture, channels, preview, send
 from cli.login import login
 from cli.run import sandbox, up, web, worker
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 for command in (
     *(up, web, worker, sandbox, check, login),
-    *(channels, preview, send),
+    *(channels, capture, preview, send),
     *(events, show, replay, discard, dead),
 ):
     main.add_command(command)

@@ -64,7 +64,7 @@ class Channel:
 
     `location` is a uuid, the channel's own or the default; `requester` is `lookup`, `none` or a
     uuid; `redirects` are the origins that a form's `_next` may lead to, `origins` those whose scripts may
-    read our answer.
+    read our answer; `capture` is how many requests are kept as fixture files.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Channel:
     fields: Mapping[str, str] = field(default_factory=dict)
     redirects: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    capture: int = 0
     api_url: str | None = None
     api_token: Secret | None = None
     client_id: str | None = None

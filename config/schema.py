@@ -39,6 +39,7 @@ MIN_TOKEN = 16
 BODIES_DAYS = 30
 SUMMARIES_DAYS = 90
 MAX_DAYS = 3650
+MAX_CAPTURES = 1000
 MAX_BYTES = 2**40
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -162,6 +163,7 @@ class ChannelTable(Table):
     labels = TextMap(data_key="fields")
     redirects = Texts(values.origin)
     origins = Texts(values.origin)
+    capture = Number(0, MAX_CAPTURES)
     api_url = Text(values.api_url)
     api_token = Text(values.secret_text)
     client_id = Text(values.secret_text)

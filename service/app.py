@@ -16,6 +16,7 @@ from config.logging import get_logger
 from config.sentry import report_errors
 from config.settings import load_settings
 from service import api, dashboard, health, hooks, metrics
+from service.core.captures import CAPTURES, Captures
 from service.core.drainer import Drainer
 from service.core.errors import ConfigError, TooLarge
 from service.core.intake import Intake
@@ -81,6 +82,7 @@ def create_app(
         redis,
         spool,
         Intake(ledger, spool),
+        Captures(settings.data / CAPTURES),
         doors,
         connector,
         unconnectable,

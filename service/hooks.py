@@ -58,6 +58,7 @@ def receive(channel: str, token: str = "") -> Response:
         return jsonify(status="ready", channel=channel)
     inbound = _inbound(token)
     verified = door.source.verify(inbound)
+    current().captures.offer(door.source, verified, door.channel.capture)
     if (hello := door.source.handshake(verified)) is not None:
         return _as_response(hello)
     if not door.source.accepts(inbound):

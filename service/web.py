@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from config.channels import Config
     from config.settings import Settings
+    from service.core.captures import Captures
     from service.core.intake import Intake
     from service.core.ledger import Ledger
     from service.core.spool import Spool
@@ -37,6 +38,7 @@ class Web:
     redis: Redis
     spool: Spool
     intake: Intake
+    captures: Captures
     doors: Mapping[str, Door] = field(default_factory=dict)
     connector: Connector | None = None
     unconnectable: Sequence[str] = ()

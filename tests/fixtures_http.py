@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.core.capture import ORIGIN, parse_http
+from service.core.capture import parse_http
 from service.core.errors import UnreadableError
 from service.core.signing import Locks
 from service.core.source import Source, SourceOptions
@@ -88,15 +88,6 @@ def load_channel(source: str) -> Channel:
     """Read the folder's channel.toml."""
     table = tomllib.loads((FIXTURES / source / "channel.toml").read_text("utf-8"))
     return Channel(source, table, float(table.pop("now")))
-
-
-def to_http(request: InboundRequest) -> bytes:
-    """Write a request as `service.core.capture.parse_http` reads it."""
-    lines = [
-        f"{request.method} {request.url.removeprefix(ORIGIN)} HTTP/1.1",
-        *(f"{key}: {value}" for key, value in request.headers),
-    ]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + request.body
 
 
 def _as_bytes(value: str | list[str] | None) -> tuple[bytes, ...]:

@@ -1,4 +1,7 @@
-"""Reads a captured request: an HTTP/1.1 message byte by byte, as `bridge preview` and `send` take it."""
+"""A captured request, an HTTP/1.1 message byte by byte.
+
+`bridge capture` writes it, `bridge preview` and `bridge send` read it, and the tests' fixtures are such.
+"""
 
 from __future__ import annotations
 
@@ -30,3 +33,12 @@ def parse_http(raw: bytes) -> InboundRequest:
     token = "/".join(words[1].partition("?")[0].split("/")[3:])
     headers = Headers.of((name, value.strip()) for name, _, value in pairs)
     return InboundRequest(words[0], ORIGIN + words[1], headers, body, token)
+
+
+def write_http(request: InboundRequest) -> bytes:
+    """Write a request as `parse_http` reads it; what a header cannot hold becomes a question mark."""
+    lines = [
+        f"{request.method} {request.url.removeprefix(ORIGIN)} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in request.headers),
+    ]
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + request.body

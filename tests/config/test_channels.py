@@ -87,6 +87,7 @@ def test_every_key_reaches_its_field() -> None:
         fields = {{ email = "q3" }}
         redirects = ["https://Example.com/", "http://localhost:8080"]
         origins = "https://Example.com"
+        capture = 2
         api_url = "https://slack.com/api/"
         api_token = "xoxb"
         client_id = "client"
@@ -123,6 +124,7 @@ def test_every_key_reaches_its_field() -> None:
                 fields={"email": "q3"},
                 redirects=("https://example.com", "http://localhost:8080"),
                 origins=("https://example.com",),
+                capture=2,
                 api_url="https://slack.com/api",
                 api_token=Secret("xoxb"),
                 client_id="client",
