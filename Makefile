@@ -36,6 +36,12 @@ faults: $(READY) ## kill, stop and starve the parts of the bridge, and count tic
 faults-short: $(READY) ## the same in 3 minutes
 	$(BIN)/python -m tests.faults $(REPLAY)
 
+new-source: $(READY) ## begin a source: NAME=acmeforms LABEL="Acme Forms" CAPTURE=file
+	$(BIN)/python -m tests.new_source $(NAME) $(if $(LABEL),--label "$(LABEL)") $(if $(CAPTURE),--capture "$(CAPTURE)")
+
+golden: $(READY) ## write the golden files that SOURCE=x lacks
+	$(BIN)/python -m tests.new_source $(SOURCE) --golden
+
 mutate: $(READY) ## send 10,000 mutated requests through every source; REQUESTS=n
 	BRIDGE_MUTATIONS=$(or $(REQUESTS),10000) $(BIN)/pytest -q --no-header -p no:cacheprovider tests/sources/test_mutations.py
 
@@ -48,4 +54,4 @@ lock: $(READY) ## compile the pinned requirements from pyproject.toml
 clean: ## remove what was made, but not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build
 
-.PHONY: help setup run test lint faults faults-short mutate check lock clean
+.PHONY: help setup run test lint faults faults-short new-source golden mutate check lock clean

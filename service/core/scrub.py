@@ -26,7 +26,11 @@ from service.core.request import Headers, InboundRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FIRST = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jo", "Kai", "Lea", "Max", "Nora")
+_FIRST = (
+    *("Ada", "Alma", "Ben", "Carl", "Cleo", "Dan", "Dora", "Edda", "Eva", "Finn"),
+    *("Flo", "Gil", "Gus", "Hana", "Hugo", "Ida", "Ivo", "Jan", "Kai", "Kim"),
+    *("Lea", "Liv", "Max", "Mia", "Nils", "Nora", "Olga", "Otto", "Pia", "Ravi"),
+)
 _MAX_NAMES = 200
 _MAX_DEPTH = 40
 # Base64 of this length that is no text is a file; shorter it may be an id.

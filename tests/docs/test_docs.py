@@ -56,7 +56,7 @@ def test_every_bridge_command_in_the_docs_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_in_the_docs_exists(page: Path) -> None:
-    targets = set(re.findall(r"(?:`|^ {4})make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"(?:`|^ {4})make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text("utf-8")
 
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)

@@ -1,0 +1,273 @@
+"""`make new-source NAME=x` makes module, fixtures and page; `make golden SOURCE=x` the missing golden files.
+
+A new source is whole: it passes `make lint` and the contract test, and takes what was captured under a
+token, until somebody teaches it the vendor's ways.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import keyword
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.core.capture import ORIGIN, parse_http, write_http
+from service.core.forms import MULTIPART, URLENCODED
+from service.core.request import Headers, InboundRequest
+from service.core.store import connect
+from tests.conftest import Valkey
+from tests.fixtures_http import FIXTURES, cases
+from tests.sources.test_contract import outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+JSON = "application/json"
+
+MODULE = '''"""{label}: what it posts, as it comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.core.events import Answer, {more_events}InboundEvent
+from service.core.finder import Finder, is_control, label_of, without
+{reader}
+from service.core.source import Part, Source, content_key
+
+if TYPE_CHECKING:
+    from service.core.signing import Verified
+
+
+class {kind}(Source):
+    """What {label} posts.
+
+    Authentication: the channel's `token`; not known whether {label} signs.
+
+    Identity: the body itself, for a day.
+
+    Answers: the usual ones; not known what {label} does on others.
+
+    Docs: none read yet
+    """
+
+    name = "{name}"
+    label = "{label}"
+    content_types = ({types})
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the one event; raises UnreadableError where the body cannot be read."""
+        {check}
+        return [Part((content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event of whatever was filled in."""
+        del part
+{answers}
+        finder = Finder(answers, self.options.fields)
+        body_at = finder.body_at()
+        return InboundEvent(
+            kind="form",
+            sender=finder.sender(),
+            subject=finder.subject(),
+            body="" if body_at is None else answers[body_at].value,
+            answers=without(answers, [body_at]),{more_fields}
+        )
+'''
+READS_JSON = {
+    "more_events": "",
+    "reader": "from service.core.json_body import flatten, read_object",
+    "check": "read_object(verified.request.body)",
+    "answers": """        answers = tuple(
+            Answer(label_of(path), text, path)
+            for key, value in read_object(verified.request.body).items()
+            if not is_control(key)
+            for path, text in flatten(key, value)
+        )""",
+    "more_fields": "",
+}
+READS_FORM = {
+    "more_events": "File, ",
+    "reader": "from service.core.forms import read_form",
+    "check": "read_form(verified.request)",
+    "answers": """        form = read_form(verified.request)
+        names = dict.fromkeys(key for key, _ in form.fields if not is_control(key))
+        answers = tuple(Answer(label_of(key), form.text(key), key) for key in names)""",
+    "more_fields": """
+            files=tuple(File(each.filename, each.content_type, len(each.content)) for each in form.files),""",
+}
+PAGE = """# {name}
+
+What {label} posts.
+
+**At {label}**: paste the URL that `bridge channels` prints, with the token at its end.
+**Lock**: `token`.
+**On failure**: not known.
+**Limits**: files are named, not kept; the same body twice within a day is one ticket.
+**Never seen live**{captured}.
+"""
+CHANNEL = """name = "{name}"
+source = "{name}"
+token = "token-for-{name}-tests"
+now = {now}
+"""
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A source that is to be."""
+
+    name: str
+    label: str
+    captured: InboundRequest | None = None
+
+    @property
+    def content_type(self) -> str:
+        return JSON if self.captured is None else self.captured.content_type
+
+    def files(self) -> dict[Path, bytes]:
+        """Give everything that it consists of, but its golden files and its row in the README."""
+        form = self.content_type in {URLENCODED, MULTIPART}
+        types = f'"{URLENCODED}", "{MULTIPART}"' if form else f'"{self.content_type}",'
+        words = {
+            "name": self.name,
+            "label": self.label,
+            "kind": "".join(word[:1].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", self.label)),
+            "types": types,
+            "captured": ": made from one capture" if self.captured else "",
+            "now": int(time.time()),
+        }
+        folder = FIXTURES / self.name
+        texts = {
+            ROOT / "service" / "sources" / f"{self.name}.py": MODULE.format(
+                **words, **(READS_FORM if form else READS_JSON)
+            ),
+            ROOT / "docs" / "sources" / f"{self.name}.md": PAGE.format(**words),
+            folder / "channel.toml": CHANNEL.format(**words),
+        }
+        second = self._made_up("It is cold", form=form)
+        requests = {
+            "accepted__first": self._first(second),
+            "accepted__second": second,
+            "forged__token": replace(
+                second, headers=second.headers.replaced(X_Bridge_Token="token-of-another")
+            ),
+        }
+        if not form:
+            requests["malformed__not_json"] = replace(second, body=b"{")
+        return {
+            **{path: text.encode() for path, text in texts.items()},
+            **{folder / f"{name}.http": write_http(request) for name, request in requests.items()},
+        }
+
+    def _first(self, other: InboundRequest) -> InboundRequest:
+        if self.captured is None:
+            return self._made_up("The door sticks", form=False)
+        headers = self.captured.headers.replaced(X_Bridge_Token=other.headers.get("X-Bridge-Token"))
+        kept = (pair for pair in headers if pair[0].lower() != "authorization")
+        return replace(self.captured, url=other.url, path_token="", headers=Headers.of(kept))
+
+    def _made_up(self, message: str, *, form: bool) -> InboundRequest:
+        pairs = [
+            ("Host", "bridge.example"),
+            ("User-Agent", "fixture/1.0"),
+            ("Content-Type", URLENCODED if form else self.content_type),
+            ("X-Bridge-Token", f"token-for-{self.name}-tests"),
+        ]
+        body = {"name": "Ann Lee", "email": "ann@example.com", "message": message}
+        raw = (
+            f"name=Ann+Lee&email=ann%40example.com&message={message.replace(' ', '+')}"
+            if form
+            else json.dumps(body)
+        )
+        return InboundRequest("POST", f"{ORIGIN}/hooks/{self.name}", Headers.of(pairs), raw.encode())
+
+
+def make(blank: Blank) -> list[Path]:
+    """Write the source's files; refuses to write over any."""
+    files = blank.files()
+    for path in files:
+        if path.exists():
+            raise SystemExit(f"{path.relative_to(ROOT)} is there already")
+    for path, content in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    readme = ROOT / "README.md"
+    readme.write_text(with_row(readme.read_text("utf-8"), blank), "utf-8")
+    importlib.invalidate_caches()
+    return [*files, readme, *golden(blank.name)]
+
+
+def with_row(page: str, blank: Blank) -> str:
+    """Give the page with a row for the source in its table of sources, in alphabetical order."""
+    lines = page.split("\n")
+    rows = [at for at, line in enumerate(lines) if re.match(r"\| \[\w+\]\(docs/sources/", line)]
+    later = [at for at in rows if lines[at] > f"| [{blank.name}]"]
+    row = f"| [{blank.name}](docs/sources/{blank.name}.md) | {blank.label} | token |"
+    at = later[0] if later else rows[-1] + 1
+    return "\n".join([*lines[:at], row, *lines[at:]])
+
+
+def golden(source: str) -> list[Path]:
+    """Write the golden file of each recorded request that has none."""
+    folder = Path(tempfile.mkdtemp(prefix="vk"))
+    server = Valkey(folder)
+    server.start()
+    written = []
+    try:
+        with connect(server.url) as redis:
+            for case in cases(source):
+                path = case.path.with_suffix(".json")
+                if not path.exists():
+                    redis.flushall()
+                    text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
+                    path.write_text(text + "\n", "utf-8")
+                    written.append(path)
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+    return written
+
+
+def read_capture(path: Path) -> InboundRequest:
+    request = parse_http(path.read_bytes())
+    kind = request.content_type
+    if kind not in {JSON, URLENCODED, MULTIPART} and not kind.endswith("+json"):
+        raise SystemExit(
+            f"{kind or 'no content type'}: only JSON and forms; begin with a copy of another source"
+        )
+    return request
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="make new-source", description=__doc__)
+    parser.add_argument("name", help="a-z and 0-9, such as acmeforms")
+    parser.add_argument("--label", default="", help="as the vendor writes it, such as 'Acme Forms'")
+    parser.add_argument("--capture", type=Path, help="a file of `bridge capture`")
+    parser.add_argument("--golden", action="store_true", help="write missing golden files only")
+    given = parser.parse_args(arguments)
+    if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", given.name) or keyword.iskeyword(given.name):
+        parser.error(f"{given.name!r} is no name for a source: a-z and 0-9, a letter first")
+    label = given.label or given.name.capitalize()
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9 .&-]{1,30}", label):
+        parser.error(f"{label!r} is no label: letters, digits, spaces, a letter first")
+    if given.golden:
+        paths = golden(given.name)
+    else:
+        captured = read_capture(given.capture) if given.capture else None
+        paths = make(Blank(given.name, label, captured))
+    for path in paths:
+        print(path.relative_to(ROOT))
+    print("Read the golden files: they say what must come of each request. docs/adding-a-source.md goes on.")
+
+
+if __name__ == "__main__":
+    main()
