@@ -6,16 +6,18 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from service.core import signing
+from service.core.fetch import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from service.core.events import InboundEvent
+    from service.core.fetch import Fetch
     from service.core.request import InboundRequest
     from service.core.signing import Locks, Scheme, Verified
 
@@ -66,6 +68,11 @@ class SourceOptions:
     locks: Locks
     fields: Mapping[str, str]
     redirects: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    certificate: str = ""
+    api_url: str = ""
+    api_token: bytes = field(default=b"", repr=False)
+    fetch: Fetch = fetch
 
 
 class Source(ABC):
@@ -76,6 +83,8 @@ class Source(ABC):
     # Media types that the vendor sends; `*` stands for anything, as in `application/*+json`.
     content_types: ClassVar[tuple[str, ...]]
     answers: ClassVar[Answers] = Answers()
+    # Keys of the channel, beside the locks, that the source cannot do without.
+    needs: ClassVar[tuple[str, ...]] = ()
     lane: ClassVar[Lane] = "backlog"
     # The sender reads our verdict: parse before the 200, answer 422 with the fields that are wrong.
     verdict: ClassVar[bool] = False

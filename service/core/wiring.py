@@ -72,7 +72,7 @@ def open_spool(settings: Settings, config: Config) -> Spool:
 def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Mapping[str, Door]:
     """Give every channel with its source, by name.
 
-    Raises ConfigError for a source that does not exist, or a `secret` for one that does not sign.
+    Raises ConfigError for a source that does not exist, lacks a key, or has a `secret` and does not sign.
     """
     sources = discover()
     doors: dict[str, Door] = {}
@@ -86,8 +86,15 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
             problems.append(f"{where}.source: no source {channel.source!r}; {hint}")
             continue
         locks = Locks(_bytes(channel.secrets), _bytes(channel.basic), _bytes(channel.tokens))
-        options = SourceOptions(channel.name, locks, channel.fields, channel.redirects)
-        source = kind(options, clock=clock)
+        missing = [key for key in kind.needs if not getattr(channel, key)]
+        if missing:
+            problems += [f"{where}.{key}: is missing; {kind.label} needs it" for key in missing]
+            continue
+        try:
+            source = kind(_options(channel, locks), clock=clock)
+        except ConfigError as error:
+            problems += [f"{where}.{problem}" for problem in error.problems]
+            continue
         if locks.secrets and source.scheme() is None:
             problems.append(
                 f"{where}.secret: {kind.label} does not sign its requests; lock the channel with `token` "
@@ -97,6 +104,20 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
     if problems:
         raise ConfigError(problems)
     return doors
+
+
+def _options(channel: Channel, locks: Locks) -> SourceOptions:
+    token = channel.api_token
+    return SourceOptions(
+        channel=channel.name,
+        locks=locks,
+        fields=channel.fields,
+        redirects=channel.redirects,
+        topics=channel.topics,
+        certificate=channel.certificate or "",
+        api_url=channel.api_url or "",
+        api_token=b"" if token is None else token.bytes,
+    )
 
 
 def _bytes(secrets: Iterable[Secret]) -> tuple[bytes, ...]:

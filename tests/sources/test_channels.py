@@ -31,4 +31,5 @@ def test_a_channel_of_every_source_starts_and_is_listed_with_its_url(monkeypatch
 
 def table(source: str) -> str:
     lines = (FIXTURES / source / "channel.toml").read_text("utf-8").splitlines()
-    return "\n".join(["[[channels]]", *(line for line in lines if not line.startswith("now =")), ""])
+    kept = (line for line in lines if not line.startswith(("now =", "key =")))
+    return "\n".join(["[[channels]]", *kept, ""])

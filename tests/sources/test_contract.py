@@ -41,7 +41,9 @@ ANSWERS = {200, 303, 401, 404, 413, 415, 422, 503}
 def client_of(source: str, redis: Redis) -> FlaskClient:
     channel = load_channel(source)
     text = (FIXTURES / source / "channel.toml").read_text("utf-8")
-    table = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("now ="))
+    table = "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key ="))
+    )
     config = load_config(HEAD + table, environ={})
     settings = load_settings({"BRIDGE_PUBLIC_URL": ORIGIN})
     return create_app(settings, config, redis, clock=channel.clock).test_client()
@@ -100,7 +102,7 @@ def test_what_is_forged_or_stale_leaves_nothing_behind(case: Case, redis: Redis)
     response = post(client, case.request)
 
     web: Web = client.application.extensions["bridge"]
-    assert response.status_code == 401
+    assert response.status_code == source_of(case.source).answers.unauthorized
     assert web.ledger.events().events == []
 
 
@@ -125,7 +127,9 @@ def test_a_verified_body_of_rubbish_is_refused_or_kept_but_never_an_error(
 
         response = post(client, sign_again(source_of(name), request))
 
-        assert response.status_code in ANSWERS - {404, 503}
+        # The client makes a form of an empty body, which is then another than was signed.
+        allowed = ANSWERS - {404, 503} | {source_of(name).answers.unauthorized}
+        assert response.status_code in allowed
 
 
 @settings(max_examples=150)

@@ -3,6 +3,9 @@
 `verify` opens every lock that a channel configures and is the only maker of `Verified` for a
 request at the door; `from_ledger` makes it for a request that was verified before it was stored.
 `Source.identify` and `Source.parse` take `Verified`, so parsing before verifying does not type-check.
+
+The HMAC families are here; beside it Standard Webhooks (`standard`), a token with the body's hash
+(`jws`), and signatures by public key (`ecdsa`, `sns`).
 """
 
 from __future__ import annotations
@@ -82,8 +85,9 @@ def verify(
     scheme: Scheme | None = None,
     *,
     clock: Callable[[], float] = time.time,
+    keyless: bool = False,
 ) -> Verified:
-    """Open every configured lock.
+    """Open every configured lock; a `keyless` scheme holds its own keys and is checked in any case.
 
     Gives the verified request, or raises Unauthorized at the first lock that does not hold. A
     channel without locks (`public = true`) passes; that it may have none is decided at start.
@@ -92,7 +96,7 @@ def verify(
         _check_token(request, locks.tokens)
     if locks.basic:
         _check_basic(request, locks.basic)
-    if locks.secrets:
+    if locks.secrets or keyless:
         if scheme is None:
             raise Unauthorized("signature", "This source does not sign: the channel's secret cannot hold")
         scheme.check(request, locks.secrets, clock())
@@ -172,13 +176,15 @@ class HmacScheme:
     """The HMAC families, by parameters.
 
     `read` takes from a request what is signed; it may raise Unauthorized. Any of the signatures may
-    match any of the secrets. `window` is set where the vendor signs a time.
+    match any of the secrets. `window` is set where the vendor signs a time. `key` makes the key of
+    a secret that is written in some other way; nothing where the secret is none.
     """
 
     read: Callable[[InboundRequest], Signed]
     digest: str = "sha256"
     encoding: Literal["hex", "base64"] = "hex"
     window: Window | None = None
+    key: Callable[[bytes], bytes] = bytes
 
     def check(self, request: InboundRequest, secrets: Sequence[bytes], now: float) -> None:
         """Raise Unauthorized unless the message is signed with one of the secrets, in time."""
@@ -187,7 +193,8 @@ class HmacScheme:
         if not given:
             raise Unauthorized("signature", "The signature is missing")
         messages = (signed.message, *signed.otherwise)
-        expected = [self.sign(message, secret).encode() for message in messages for secret in secrets]
+        usable = [secret for secret in secrets if self.key(secret)]
+        expected = [self.sign(message, secret).encode() for message in messages for secret in usable]
         if not any([same(one, other) for one in given for other in expected]):  # noqa: C419 - no early end
             raise Unauthorized("signature", "The signature is wrong")
         if self.window is not None:
@@ -195,7 +202,7 @@ class HmacScheme:
 
     def sign(self, message: bytes, secret: bytes) -> str:
         """Give the signature that `check` expects, for `bridge send` and tests."""
-        mac = hmac.new(secret, message, self.digest)
+        mac = hmac.new(self.key(secret), message, self.digest)
         return mac.hexdigest() if self.encoding == "hex" else base64.b64encode(mac.digest()).decode()
 
 
