@@ -1,0 +1,134 @@
+"""Netlify Forms: submissions of a site's forms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from service.core.errors import UnreadableError
+from service.core.events import Answer, File
+from service.core.finder import is_control, label_of
+from service.core.form_event import form_event
+from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.signing.jws import JwsScheme
+from service.core.source import Part, Source, content_key, vendor_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.core.events import InboundEvent
+    from service.core.request import InboundRequest
+    from service.core.signing import Scheme, Verified
+
+# What Netlify adds to the answers.
+_ADDED = frozenset({"ip", "user_agent", "referrer"})
+_SCHEME = JwsScheme("X-Webhook-Signature", "netlify")
+
+
+class Netlify(Source):
+    """Submissions that Netlify posts to an outgoing webhook, or hands to a function.
+
+    Authentication: `X-Webhook-Signature` is a JSON web token, HS256 with the notification's "JWS secret
+    token"; its claim `iss` is `netlify`, `sha256` the hex hash of the raw body. No time is signed; a
+    replay is caught by its identity.
+
+    Identity: the submission's `id`.
+
+    Answers: 2xx is success; Netlify switches a notification off after some failures in a row.
+
+    Docs: https://docs.netlify.com/deploy/deploy-notifications/#payload-signature
+    https://docs.netlify.com/manage/forms/notifications/
+    """
+
+    name = "netlify"
+    label = "Netlify Forms"
+    content_types = ("application/json",)
+
+    def scheme(self) -> Scheme:
+        """Give the token with the body's hash."""
+        return _SCHEME
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the submission, known by its id."""
+        told = scalar_text(_submission(verified).get("id"))
+        return [Part((vendor_key("submission", told) if told else content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event: the answers in the form's order where Netlify tells it."""
+        del part
+        submission = load(_Submission(), _submission(verified))
+        data = submission.get("data", {})
+        listed = submission.get("ordered_human_fields", [])
+        if not (data or listed):
+            raise UnreadableError("no field of a Netlify form")
+        answers = tuple(_answers(listed) if listed else _plain(data))
+        return form_event(
+            answers,
+            self.options.fields,
+            form=submission.get("form_name", ""),
+            files=tuple(_files(data)),
+            ignore="spam: honeypot" if scalar_text(data.get("bot-field")).strip() else "",
+        )
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Set the token."""
+        token = _SCHEME.sign(request.body, secret)
+        return replace(request, headers=request.headers.replaced(X_Webhook_Signature=token))
+
+
+def _submission(verified: Verified) -> dict[str, Any]:
+    """Give the submission: the body itself, or what a function gets as `payload`."""
+    body = read_object(verified.request.body)
+    inner = body.get("payload")
+    return inner if isinstance(inner, dict) else body
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Human(_Lenient):
+    title = fields.String(load_default="", allow_none=True)
+    name = fields.String(load_default="", allow_none=True)
+    value = fields.Raw(load_default=None, allow_none=True)
+
+
+class _Submission(_Lenient):
+    data = fields.Dict(keys=fields.String(), allow_none=True)
+    ordered_human_fields = fields.List(fields.Nested(_Human), allow_none=True)
+    form_name = fields.String(allow_none=True)
+
+
+def _is_file(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("url"), str) and "filename" in value
+
+
+def _answers(listed: list[dict[str, Any]]) -> Iterator[Answer]:
+    for each in listed:
+        name = each["name"] or ""
+        label = each["title"] or label_of(name)
+        if not is_control(name) and not _is_file(each["value"]):
+            for path, text in flatten(label, each["value"]):
+                yield Answer(path, text, name)
+
+
+def _plain(data: dict[str, Any]) -> Iterator[Answer]:
+    for name, value in data.items():
+        if name not in _ADDED and not is_control(name) and not _is_file(value):
+            for path, text in flatten(name, value):
+                yield Answer(label_of(path), text, path)
+
+
+def _files(data: dict[str, Any]) -> Iterator[File]:
+    for value in data.values():
+        if _is_file(value):
+            size = value.get("size")
+            yield File(
+                scalar_text(value["filename"]) or "file",
+                scalar_text(value.get("type")),
+                size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+                value["url"],
+            )
