@@ -35,6 +35,8 @@ TICKET_TYPES = (
 
 DURABILITIES = ("fsync", "replica", "memory")
 LOCKS = ("secret", "basic", "token")
+# Signed with Amazon's key whatever else there is: the list of topics is the lock.
+LOCKED_BY_TOPICS = "ses"
 MIN_TOKEN = 16
 BODIES_DAYS = 30
 SUMMARIES_DAYS = 90
@@ -177,7 +179,8 @@ class ChannelTable(Table):
         locked = any(key in original for key in LOCKS)
         if locked and original.get("public") is True:
             raise ValidationError({"public": ["the channel has a lock; remove public, or the lock"]})
-        if not locked and original.get("public") is not True:
+        own = original.get("source") == LOCKED_BY_TOPICS and bool(original.get("topics"))
+        if not (locked or own or original.get("public") is True):
             raise ValidationError(
                 "anybody could post here; give it a secret, basic or token, or say public = true"
             )

@@ -1,0 +1,153 @@
+"""Amazon SES: inbound mail through an SNS topic."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from marshmallow import EXCLUDE, Schema, fields
+
+from service.core import signing
+from service.core.errors import Unauthorized, UnreadableError
+from service.core.json_body import load, read_object, scalar_text
+from service.core.mail import mail_event
+from service.core.mime import read_mail
+from service.core.signing.sns import SnsScheme, is_amazons
+from service.core.source import Part, Reply, Source, SourceOptions, content_key, vendor_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from service.core.events import InboundEvent
+    from service.core.request import InboundRequest
+    from service.core.signing import Verified
+
+_MAX_ANSWER = 65_536
+
+
+class Ses(Source):
+    """Mail that a receipt rule of SES publishes, with its content, to an SNS topic.
+
+    Authentication: SNS signs each message by RSA, with SHA-1 (SignatureVersion 1) or SHA-256 (2). The
+    certificate is fetched from `SigningCertURL`, from https://sns.<region>.amazonaws.com only, and kept,
+    or pinned by the channel's `certificate`. Anybody's topic is signed by the same key, so only the
+    channel's `topics` are taken. Other locks hold beside it. No time is limited: a message may come out
+    of a dead-letter queue, a replay is caught by its identity.
+
+    Handshake: the subscription to one of the `topics` is confirmed, by a GET of its `SubscribeURL` at
+    the same hosts.
+
+    Identity: SES's `messageId`, the same whichever topic or rule brings the mail, and SNS's `MessageId`.
+
+    Answers: SNS takes a 4xx for handled and never sends again; 503 is sent again, by default 3 times
+    20 seconds apart. A certificate that cannot be fetched is a 503.
+
+    Docs: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+    https://docs.aws.amazon.com/ses/latest/dg/receiving-email-notifications-contents.html
+    """
+
+    name = "ses"
+    label = "Amazon SES"
+    # SNS posts JSON and calls it text.
+    content_types = ("text/plain", "application/json")
+    needs = ("topics",)
+
+    def __init__(self, options: SourceOptions, **rest: Callable[[], float]) -> None:
+        super().__init__(options, **rest)
+        self._scheme = SnsScheme(options.topics, options.certificate, options.fetch)
+
+    def verify(self, request: InboundRequest) -> Verified:
+        """Open every lock of the channel, and Amazon's signature in any case."""
+        return signing.verify(request, self.options.locks, self._scheme, clock=self.clock, keyless=True)
+
+    def handshake(self, verified: Verified) -> Reply | None:
+        """Confirm the subscription to a topic of the channel's; raises Unavailable where Amazon is away."""
+        message = read_object(verified.request.body)
+        if message.get("Type") != "SubscriptionConfirmation":
+            return None
+        url = scalar_text(message.get("SubscribeURL"))
+        if not is_amazons(url):
+            raise Unauthorized("signature", "The subscription's address is not one of Amazon's")
+        self.options.fetch(url, limit=_MAX_ANSWER)
+        return Reply('{"status": "subscribed"}\n', "application/json")
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give the mail, known by SES's and SNS's ids; what is no mail received is not kept."""
+        message = read_object(verified.request.body)
+        event = _received(message)
+        if event is None:
+            return []
+        mail = event.get("mail")
+        told = (
+            ("ses", scalar_text(mail.get("messageId")) if isinstance(mail, dict) else ""),
+            ("sns", scalar_text(message.get("MessageId"))),
+        )
+        keys = tuple(vendor_key(kind, value) for kind, value in told if value)
+        return [Part(keys or (content_key(verified.request),))]
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event of the raw mail in the notification."""
+        del part
+        event = load(_Received(), _received(read_object(verified.request.body)))
+        content = event.get("content", "")
+        if not content:
+            raise UnreadableError(
+                "the mail itself is not in the notification: let the receipt rule publish to SNS, not S3"
+            )
+        receipt = event.get("receipt", {})
+        recipients = receipt.get("recipients") or [""]
+        encoding = (receipt.get("action") or {}).get("encoding") or ""
+        sender = event.get("mail", {}).get("source")
+        return mail_event(read_mail(_raw(content, encoding), recipient=recipients[0], envelope_from=sender))
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Sign by a private key: Amazon keeps the real ones."""
+        message = read_object(request.body)
+        signed = {**message, "Signature": self._scheme.sign(message, secret)}
+        return replace(request, body=json.dumps(signed).encode())
+
+
+def _received(message: dict[str, Any]) -> dict[str, Any] | None:
+    """Give SES's event in a message of SNS, or None where it is none of a mail received."""
+    try:
+        event = read_object(scalar_text(message.get("Message")).encode())
+    except UnreadableError:
+        # Such as the text by which SES tries the topic.
+        return None
+    return event if event.get("notificationType") == "Received" else None
+
+
+def _raw(content: str, encoding: str) -> bytes:
+    if encoding.upper() != "BASE64":
+        return content.encode()
+    try:
+        return base64.b64decode(content)
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableError("the mail in the notification is not base64") from error
+
+
+class _Lenient(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Mail(_Lenient):
+    source = fields.String(load_default=None, allow_none=True)
+
+
+class _Action(_Lenient):
+    encoding = fields.String(load_default="", allow_none=True)
+
+
+class _Receipt(_Lenient):
+    recipients = fields.List(fields.String(), load_default=None, allow_none=True)
+    action = fields.Nested(_Action, load_default=None, allow_none=True)
+
+
+class _Received(_Lenient):
+    mail = fields.Nested(_Mail, allow_none=True)
+    receipt = fields.Nested(_Receipt, allow_none=True)
+    content = fields.String(allow_none=True)
