@@ -77,8 +77,6 @@ class Channel:
             redirects=tuple(self.table.get("redirects", ())),
             topics=tuple(self.table.get("topics", ())),
             certificate=self.table.get("certificate", ""),
-            api_url=self.table.get("api_url", ""),
-            api_token=self.table.get("api_token", "").encode(),
         )
 
     def clock(self) -> float:

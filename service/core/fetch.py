@@ -10,13 +10,10 @@ import time
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from service.core.errors import Unavailable, UnreadableError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from service.core.errors import Unavailable
 
 TIMEOUT = 2.0
 _CHUNK = 65_536
@@ -25,39 +22,32 @@ _CHUNK = 65_536
 class Fetch(Protocol):
     """Gives what a URL holds."""
 
-    def __call__(self, url: str, *, limit: int, headers: Mapping[str, str] | None = None) -> bytes:
-        """Give up to `limit` bytes. Raises Unavailable where they cannot be had now.
-
-        Raises UnreadableError where they will not be had later either: 404, 410, too many.
-        """
+    def __call__(self, url: str, *, limit: int) -> bytes:
+        """Give up to `limit` bytes; raises Unavailable for whatever else comes of it."""
         ...
 
 
-def fetch(url: str, *, limit: int, headers: Mapping[str, str] | None = None) -> bytes:
+def fetch(url: str, *, limit: int) -> bytes:
     """Get the URL, which the caller has checked; see `Fetch`."""
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     try:
         with closing(kind(parts.netloc, timeout=TIMEOUT)) as connection:
             target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            status, content = _exchange(connection, target, limit, dict(headers or {}))
+            status, content = _exchange(connection, target, limit)
     except (OSError, HTTPException, ValueError) as error:
         raise Unavailable(f"{parts.hostname} cannot be reached now") from error
-    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        raise UnreadableError(f"{parts.hostname} no longer has it: {status}")
     if status != HTTPStatus.OK:
         raise Unavailable(f"{parts.hostname} answered {status}")
     if len(content) > limit:
-        raise UnreadableError(f"{parts.hostname} sends more than {limit} bytes")
+        raise Unavailable(f"{parts.hostname} sends more than {limit} bytes")
     return content
 
 
-def _exchange(
-    connection: HTTPConnection, target: str, limit: int, headers: Mapping[str, str]
-) -> tuple[int, bytes]:
+def _exchange(connection: HTTPConnection, target: str, limit: int) -> tuple[int, bytes]:
     """Give the status, and up to a chunk more than the limit."""
     deadline = time.monotonic() + TIMEOUT
-    connection.request("GET", target, headers=headers)
+    connection.request("GET", target)
     response = connection.getresponse()
     content = bytearray()
     while len(content) <= limit and (chunk := response.read1(_CHUNK)):

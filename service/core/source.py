@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -70,8 +70,6 @@ class SourceOptions:
     redirects: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     certificate: str = ""
-    api_url: str = ""
-    api_token: bytes = field(default=b"", repr=False)
     fetch: Fetch = fetch
 
 

@@ -107,7 +107,6 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
 
 
 def _options(channel: Channel, locks: Locks) -> SourceOptions:
-    token = channel.api_token
     return SourceOptions(
         channel=channel.name,
         locks=locks,
@@ -115,8 +114,6 @@ def _options(channel: Channel, locks: Locks) -> SourceOptions:
         redirects=channel.redirects,
         topics=channel.topics,
         certificate=channel.certificate or "",
-        api_url=channel.api_url or "",
-        api_token=b"" if token is None else token.bytes,
     )
 
 

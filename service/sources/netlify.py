@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from service.core.errors import UnreadableError
+from service.core.answers import form_event, steers
 from service.core.events import Answer, File
-from service.core.finder import is_control, label_of
-from service.core.form_event import form_event
+from service.core.finder import label_of
 from service.core.json_body import flatten, load, read_object, scalar_text
 from service.core.signing.jws import JwsScheme
 from service.core.source import Part, Source, content_key, vendor_key
@@ -61,16 +60,12 @@ class Netlify(Source):
         submission = load(_Submission(), _submission(verified))
         data = submission.get("data", {})
         listed = submission.get("ordered_human_fields", [])
-        if not (data or listed):
-            raise UnreadableError("no field of a Netlify form")
         answers = tuple(_answers(listed) if listed else _plain(data))
-        return form_event(
-            answers,
-            self.options.fields,
-            form=submission.get("form_name", ""),
-            files=tuple(_files(data)),
-            ignore="spam: honeypot" if scalar_text(data.get("bot-field")).strip() else "",
+        event = form_event(
+            answers, self.options.fields, files=tuple(_files(data)), origin=submission.get("form_name", "")
         )
+        trapped = scalar_text(data.get("bot-field")).strip()
+        return replace(event, ignore="spam: honeypot") if trapped else event
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the token."""
@@ -110,14 +105,14 @@ def _answers(listed: list[dict[str, Any]]) -> Iterator[Answer]:
     for each in listed:
         name = each["name"] or ""
         label = each["title"] or label_of(name)
-        if not is_control(name) and not _is_file(each["value"]):
+        if not steers(name) and not _is_file(each["value"]):
             for path, text in flatten(label, each["value"]):
                 yield Answer(path, text, name)
 
 
 def _plain(data: dict[str, Any]) -> Iterator[Answer]:
     for name, value in data.items():
-        if name not in _ADDED and not is_control(name) and not _is_file(value):
+        if name not in _ADDED and not steers(name) and not _is_file(value):
             for path, text in flatten(name, value):
                 yield Answer(label_of(path), text, path)
 

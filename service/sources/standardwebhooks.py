@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.core.errors import UnreadableError
-from service.core.events import Answer
-from service.core.finder import is_control, label_of
-from service.core.form_event import form_event
-from service.core.json_body import flatten, read_object, scalar_text
+from service.core.answers import form_event, told
+from service.core.json_body import read_object, scalar_text
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -46,8 +43,8 @@ class StandardWebhooks(Source):
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give the one message, known by its id."""
-        told = webhook_id(verified.request)
-        return [Part((vendor_key("webhook", told) if told else content_key(verified.request),))]
+        given = webhook_id(verified.request)
+        return [Part((vendor_key("webhook", given) if given else content_key(verified.request),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each text of `data` under its path."""
@@ -55,12 +52,7 @@ class StandardWebhooks(Source):
         body = read_object(verified.request.body)
         inner = body.get("data")
         data = inner if isinstance(inner, dict) else body
-        told = {name: value for name, value in data.items() if not is_control(name)}
-        pairs = (pair for name, value in told.items() for pair in flatten(name, value))
-        answers = [Answer(label_of(path), text, path) for path, text in pairs if text.strip()]
-        if not answers:
-            raise UnreadableError("the message says nothing")
-        return form_event(answers, self.options.fields, form=scalar_text(body.get("type")))
+        return form_event(told(data), self.options.fields, origin=scalar_text(body.get("type")))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the three headers."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
+from service.core.answers import form_event, steers
 from service.core.events import Answer
-from service.core.finder import is_control, label_of
-from service.core.form_event import form_event
+from service.core.finder import label_of
 from service.core.json_body import flatten, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed, Window
 from service.core.source import Part, Source, content_key, vendor_key
@@ -66,10 +66,10 @@ class Webflow(Source):
         answers = tuple(
             Answer(label_of(path), text, path, _KINDS.get(kinds.get(name, ""), ""))
             for name, value in payload["data"].items()
-            if not is_control(name)
+            if not steers(name)
             for path, text in flatten(name, value)
         )
-        return form_event(answers, self.options.fields, form=payload.get("name", ""))
+        return form_event(answers, self.options.fields, origin=payload.get("name", ""))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set time and signature."""

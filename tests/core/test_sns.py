@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -19,9 +19,6 @@ from service.core.errors import ConfigError, Unauthorized, Unavailable, Unreadab
 from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, verify
 from service.core.signing.sns import SnsScheme, canonical, is_amazons
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NOW = 1_795_478_400.0
 TOPIC = "arn:aws:sns:eu-west-1:111111111111:inbound"
@@ -62,9 +59,8 @@ class Net:
         self.content = content
         self.asked: list[str] = []
 
-    def __call__(self, url: str, *, limit: int, headers: Mapping[str, str] | None = None) -> bytes:
+    def __call__(self, url: str, *, limit: int) -> bytes:
         assert limit
-        assert headers is None
         self.asked.append(url)
         if not self.content:
             raise Unavailable("away")

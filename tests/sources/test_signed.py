@@ -17,8 +17,6 @@ from service.core.source import SourceOptions
 from tests.fixtures_http import load_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from service.core.source import Source
 
 BODY = '{"hello":"wörld"}'.encode()
@@ -61,9 +59,8 @@ class Net:
         self.away = away
         self.asked: list[str] = []
 
-    def __call__(self, url: str, *, limit: int, headers: Mapping[str, str] | None = None) -> bytes:
+    def __call__(self, url: str, *, limit: int) -> bytes:
         assert limit
-        assert headers is None
         self.asked.append(url)
         if self.away:
             raise Unavailable("away")
