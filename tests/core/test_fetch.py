@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -25,11 +26,11 @@ class Vendor(BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", "/200")
         self.end_headers()
-        if path == "/slow":
-            for _ in range(8):
+        with suppress(ConnectionError):
+            for _ in range(8 if path == "/slow" else 0):
                 self.wfile.write(b".")
                 time.sleep(0.05)
-        self.wfile.write(query.encode())
+            self.wfile.write(query.encode())
 
     def log_message(self, *_: object) -> None:
         pass
