@@ -10,6 +10,7 @@ from service.core.answers import file_at, form_event, is_link, names_of, text_of
 from service.core.events import Answer, File, Sender
 from service.core.finder import label_of
 from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import is_address
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from service.core.events import InboundEvent
-    from service.core.signing import Verified
+    from service.core.request import InboundRequest
+    from service.core.signing import Scheme, Verified
 
 _FINISHED = "responseFinished"
 _UPLOADS = "/storage/"
@@ -26,7 +28,9 @@ _UPLOADS = "/storage/"
 class Formbricks(Source):
     """Finished responses that Formbricks posts, hosted or your own.
 
-    Authentication: the channel's `token` in the URL.
+    Authentication: Standard Webhooks: `webhook-signature: v1,` + base64 HMAC-SHA256 of id, time and raw
+    body, keyed with what follows `whsec_` in the webhook's secret; 5 minutes either way. A server too
+    old to sign takes the channel's `token` in the URL.
 
     Identity: `data.id`, the response's id; `webhook-id` beside it, the same for every attempt. Only
     `responseFinished` is kept: responses created and updated are not whole.
@@ -41,6 +45,10 @@ class Formbricks(Source):
     label = "Formbricks"
     content_types = ("application/json",)
 
+    def scheme(self) -> Scheme:
+        """Give the scheme of Standard Webhooks."""
+        return STANDARD_WEBHOOKS
+
     def identify(self, verified: Verified) -> list[Part]:
         """Give the response, known by its own id and the message's."""
         body = read_object(verified.request.body)
@@ -49,7 +57,7 @@ class Formbricks(Source):
         data = body.get("data")
         told = (
             ("response", scalar_text(data.get("id")) if isinstance(data, dict) else ""),
-            ("webhook", verified.request.headers.get("webhook-id").strip()),
+            ("webhook", webhook_id(verified.request)),
         )
         keys = tuple(vendor_key(kind, value) for kind, value in told if value)
         return [Part(keys or (content_key(verified.request),))]
@@ -72,6 +80,10 @@ class Formbricks(Source):
             origin=(response["survey"] or {}).get("title") or "",
             sender=_contact(response),
         )
+
+    def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
+        """Set the three headers of Standard Webhooks."""
+        return sign_standard(request, secret, self.clock())
 
 
 def _strings(value: object) -> list[str]:
