@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-import secrets
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import Unauthorized
 from service.core.events import File, InboundEvent
 from service.core.json_body import read_object, scalar_text
 from service.core.shipped import answer_of, ids_of, read_shipped
-from service.core.signing import HmacScheme, Signed, Window
+from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.submission import named, submission, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_VERSION = "v1,"
-_MARK = b"whsec_"
-_MAX_SIGNATURES = 10
 _DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{10,100}")
 
 
@@ -57,7 +47,7 @@ class GoogleForms(Source):
 
     def scheme(self) -> Scheme:
         """Give the signature over id, time and body."""
-        return _StandardWebhooks()
+        return STANDARD_WEBHOOKS
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give the response, known by its id and time, and by the message's id."""
@@ -88,45 +78,7 @@ class GoogleForms(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the three headers, as the script would now; an id that is there is kept."""
-        told = request.headers.get("webhook-id") or f"gf_{secrets.token_hex(12)}"
-        headers = request.headers.replaced(webhook_id=told, webhook_timestamp=str(int(self.clock())))
-        stamped = replace(request, headers=headers)
-        signature = _VERSION + _SCHEME.sign(_read(stamped).message, _key(secret))
-        return replace(stamped, headers=headers.replaced(webhook_signature=signature))
-
-
-@dataclass(frozen=True)
-class _StandardWebhooks:
-    """The HMAC of Standard Webhooks, whose secret is written as base64."""
-
-    def check(self, request: InboundRequest, secrets: Sequence[bytes], now: float) -> None:
-        """Raise Unauthorized unless the message is signed with one of the secrets, in time."""
-        _SCHEME.check(request, [_key(secret) for secret in secrets], now)
-
-
-def _read(request: InboundRequest) -> Signed:
-    told, stamp = request.headers.get("webhook-id"), request.headers.get("webhook-timestamp")
-    # With a dot in the id, where it ends and the time begins would be the sender's to choose.
-    if not told or "." in told:
-        raise Unauthorized("signature", "The message's id is missing or none")
-    given = request.headers.get("webhook-signature").split(" ")[:_MAX_SIGNATURES]
-    return Signed(
-        [each.removeprefix(_VERSION) for each in given if each.startswith(_VERSION)],
-        f"{told}.{stamp}.".encode("utf-8", "surrogatepass") + request.body,
-        stamp,
-    )
-
-
-_SCHEME = HmacScheme(_read, encoding="base64", window=Window(back=300, ahead=300))
-
-
-def _key(secret: bytes) -> bytes:
-    """Give the key: base64, after `whsec_` as a rule. What is not base64 is the key as it is."""
-    try:
-        # Never an empty key, which anybody has.
-        return base64.b64decode(secret.removeprefix(_MARK), validate=True) or secret
-    except binascii.Error:
-        return secret
+        return sign_standard(request, secret, self.clock())
 
 
 def _text(field: dict[str, Any]) -> str:

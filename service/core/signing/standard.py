@@ -34,12 +34,11 @@ def _prefix(request: InboundRequest) -> str:
 
 
 def _key(secret: bytes) -> bytes:
-    """Give the key: base64 after `whsec_`. Without the prefix what is not base64 is the key itself."""
-    marked = secret.startswith(_SECRET)
+    """Give the key: base64 after `whsec_`. What is not base64, or nothing, is the key itself: never an empty one."""
     try:
-        return base64.b64decode(secret.removeprefix(_SECRET), validate=True)
+        return base64.b64decode(secret.removeprefix(_SECRET), validate=True) or secret
     except binascii.Error:
-        return b"" if marked else secret
+        return secret
 
 
 def _read(request: InboundRequest) -> Signed:
