@@ -161,6 +161,8 @@ class Scrubber:
 
     def _value(self, text: str, key: str = "", *, flat: bool = False) -> str:
         """Give one text: JSON by its values, base64 by what it holds, and by what its key says."""
+        # Whatever its key says: a secret may be no more than words.
+        text = self._without_secrets(text)
         called = _words(key)
         if _PASSWORD.search(called):
             return self._masked(text)
@@ -222,9 +224,7 @@ class Scrubber:
             self._know(found.group(1) if capitals is None else capitals.group())
 
     def _text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, self._masked(secret))
-        text = _ENCODED_WORD.sub(self._encoded_word, text)
+        text = _ENCODED_WORD.sub(self._encoded_word, self._without_secrets(text))
         text = _BLOB.sub(self._blob, text)
         for found in _EMAIL.finditer(text):
             self._know_displayed(text[max(0, found.start() - _BEFORE) : found.start()])
@@ -234,6 +234,11 @@ class Scrubber:
         text = _PHONE.sub(lambda found: self._digits(found.group()), text)
         text = _TOKEN.sub(lambda found: self._masked_run(found.group()), text)
         return text if self._called is None else self._called.sub(self._name, text)
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, self._masked(secret))
+        return text
 
     def _encoded_word(self, found: re.Match[str]) -> str:
         clear = header_text(found.group())

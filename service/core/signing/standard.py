@@ -34,7 +34,7 @@ def _prefix(request: InboundRequest) -> str:
 
 
 def _key(secret: bytes) -> bytes:
-    """Give the key: base64 after `whsec_`. What is not base64, or nothing, is the key itself: never an empty one."""
+    """Give the key: base64 after `whsec_`. What is not base64 is the key itself; never is it an empty one."""
     try:
         return base64.b64decode(secret.removeprefix(_SECRET), validate=True) or secret
     except binascii.Error:
