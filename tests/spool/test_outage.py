@@ -91,7 +91,7 @@ def said(response: TestResponse) -> tuple[int, str, str]:
 
 def head_of(source: str) -> str:
     text = (FIXTURES / source / "channel.toml").read_text("utf-8")
-    table = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("now ="))
+    table = "".join(line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key =")))
     return CONFIG.partition("[[channels]]")[0] + "[[channels]]\n" + table
 
 
