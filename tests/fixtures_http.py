@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.core.capture import parse_http
-from service.core.errors import UnreadableError
+from service.core.errors import RequestError, UnreadableError
 from service.core.signing import Locks
 from service.core.source import Source, SourceOptions
 
@@ -107,5 +107,5 @@ def sign_again(source: Source, request: InboundRequest) -> InboundRequest:
         return request
     try:
         return source.sign(request, key)
-    except UnreadableError:
+    except (RequestError, UnreadableError):
         return request
