@@ -86,6 +86,7 @@ class Channel:
     client_id: str | None = None
     topics: tuple[str, ...] = ()
     certificate: str | None = None
+    reaction: str | None = None
 
 
 @dataclass(frozen=True)

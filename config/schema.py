@@ -44,6 +44,7 @@ MAX_DAYS = 3650
 MAX_CAPTURES = 1000
 MAX_BYTES = 2**40
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_EMOJI = re.compile(r"[\w+'-]{1,100}")
 
 
 def _name(value: str) -> str:
@@ -82,6 +83,13 @@ def _basic(value: str) -> str:
     if not (user and password):
         raise values.InvalidValueError("must be user:password")
     return values.secret_text(value)
+
+
+def _emoji(value: str) -> str:
+    name = value.strip(":")
+    if not _EMOJI.fullmatch(name):
+        raise values.InvalidValueError(f"{value!r} is no emoji's name; write it as in Slack, such as ticket")
+    return name
 
 
 def _durability(value: str) -> str:
@@ -171,6 +179,14 @@ class ChannelTable(Table):
     client_id = Text(values.secret_text)
     topics = Texts()
     certificate = Text()
+    reaction = Text(_emoji)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _read_what_is_reacted_to(self, _data: object, original: object, **_: object) -> None:
+        if isinstance(original, dict) and "reaction" in original and "api_token" not in original:
+            raise ValidationError(
+                {"reaction": ["needs api_token: the message has to be read from the vendor's API"]}
+            )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _lock_the_door(self, _data: object, original: object, **_: object) -> None:

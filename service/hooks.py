@@ -140,7 +140,7 @@ def _identify(source: Source, verified: Verified) -> Sequence[Part]:
 def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Acceptance:
     web = current()
     parcel = web.ledger.parcel(
-        inbound,
+        door.source.kept(inbound),
         channel=door.channel.name,
         source=door.source.name,
         lane=door.source.lane,

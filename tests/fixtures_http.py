@@ -77,6 +77,8 @@ class Channel:
             redirects=tuple(self.table.get("redirects", ())),
             topics=tuple(self.table.get("topics", ())),
             certificate=self.table.get("certificate", ""),
+            api_token=self.table.get("api_token", ""),
+            reaction=self.table.get("reaction", ""),
         )
 
     def clock(self) -> float:

@@ -24,7 +24,8 @@ from workers.verdicts import Options, Prepared
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.core.ledger import Claim, Ledger
+    from service.core.ledger import Claim, Event, Ledger
+    from service.core.source import Memory
     from service.core.wiring import Door
     from workers.reconcile import Reconciler
     from workers.spacebring.client import SpacebringClient
@@ -49,6 +50,8 @@ class Deliverer:
         limiter: Limiter,
         worker: str,
         options: Options | None = None,
+        memory: Callable[[str], Memory],
+        recorded: Callable[[Event, Outcome], None],
         stopping: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -57,8 +60,9 @@ class Deliverer:
         self._limiter = limiter
         self._worker = worker
         self._options = options or Options()
-        self._preparer = Preparer(ledger, doors, find_requester, limiter, self._options)
+        self._preparer = Preparer(ledger, doors, find_requester, limiter, self._options, memory=memory)
         self._settler = Settler(ledger, reconciler, limiter, self._options)
+        self._recorded = recorded
         self._stopping = stopping
         self._sleep = sleep
 
@@ -73,6 +77,7 @@ class Deliverer:
             try:
                 outcome = self._attempt(hold)
                 self._record(hold.claim, outcome)
+                self._recorded(hold.claim.event, outcome)
             except StaleToken as error:
                 _log.warning("lost the event", event_id=event, why=str(error))
                 if outcome is not None:

@@ -18,6 +18,7 @@ from config.sentry import report_errors
 from service.core.errors import ConfigError
 from service.core.ledger import Timings
 from service.core.mapping.requesters import RequesterCache
+from service.core.memory import RedisMemory
 from service.core.queue import SERIALIZER, SWEEPS, TICKETS
 from service.core.store import PREFIX, connect
 from service.core.wiring import open_doors, open_ledger
@@ -25,6 +26,7 @@ from workers import sweep
 from workers.delivery import Deliverer, install
 from workers.dispatcher import Dispatcher
 from workers.process import DeliveryWorker, Pulse, Shifts
+from workers.receipts import Receipts, Teller
 from workers.reconcile import Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.client import SpacebringClient
@@ -100,6 +102,8 @@ def run_dispatcher(settings: Settings, config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     ledger = open_ledger(redis, config, timings=timings(config))
+    doors = open_doors(config)
+    Teller(ledger, redis, doors, stopping=lambda: bool(stopped)).start()
     Dispatcher(ledger, redis, stopping=lambda: bool(stopped)).run()
 
 
@@ -139,16 +143,19 @@ def run_worker(settings: Settings, config: Config) -> None:
     ledger = open_ledger(redis, config, timings=timings(config))
     reconciler = Reconciler(ledger, redis, looking)
     sweep.install(sweep.Sweeper(ledger, reconciler, looking))
+    doors = open_doors(config)
     install(
         Deliverer(
             ledger,
-            open_doors(config),
+            doors,
             client,
             find_requester=RequesterCache(redis, look_up, prefix=PREFIX),
             reconciler=reconciler,
             limiter=limiter,
             worker=name,
             options=options(config),
+            memory=partial(RedisMemory, redis),
+            recorded=Receipts(redis, doors).owe,
             stopping=lambda: shifts.draining,
         )
     )

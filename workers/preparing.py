@@ -10,7 +10,7 @@ from rq.timeouts import JobTimeoutException
 
 from config.logging import get_logger
 from service.core import signing
-from service.core.errors import BridgeError, StaleToken, Unavailable, UnmappableError
+from service.core.errors import BridgeError, StaleToken, Unavailable, UnmappableError, VendorAway
 from service.core.ledger import Attempt, Outcome, State
 from service.core.ledger.model import moment
 from service.core.mapping.draft import as_payload
@@ -18,13 +18,24 @@ from service.core.mapping.mapper import map_event
 from service.core.source import Key, Part
 from workers.spacebring.errors import CredentialsError, PermanentError, SpacebringError, TemporaryError
 from workers.spacebring.limiter import LimiterBusyError
-from workers.verdicts import FORBIDDEN, RATE_LIMITED, Prepared, dead, failed, handed_back, obey, still_unknown
+from workers.verdicts import (
+    FORBIDDEN,
+    RATE_LIMITED,
+    Prepared,
+    dead,
+    failed,
+    handed_back,
+    obey,
+    still_unknown,
+    vendor_away,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from service.core.events import InboundEvent
     from service.core.ledger import Claim, Ledger
+    from service.core.source import Memory
     from service.core.wiring import Door
     from workers.spacebring.limiter import Limiter
     from workers.verdicts import Options
@@ -46,7 +57,10 @@ class Preparer:
         find_requester: Callable[[str, str], str | None],
         limiter: Limiter,
         options: Options,
+        *,
+        memory: Callable[[str], Memory],
     ) -> None:
+        self._memory = memory
         self._ledger = ledger
         self._doors = doors
         self._find_requester = find_requester
@@ -69,7 +83,7 @@ class Preparer:
         except RedisError:
             return handed_back(claim, "the ledger was away before anything was sent")
         except BridgeError as error:
-            return _at_fault(claim, error)
+            return _at_fault(claim, error, self._options)
         except Exception as error:  # noqa: BLE001 - whatever a hostile body does to a parser, it is kept
             event = claim.event
             _log.warning("could not be read", exc_info=True, event_id=event.id, channel=event.channel)
@@ -84,7 +98,10 @@ class Preparer:
         if request is None:
             return dead("unreadable", "what came in is no longer in the store")
         part = Part((Key(event.dedupe),), event.slice)
-        inbound = door.source.parse(signing.from_ledger(request), part)
+        verified = signing.from_ledger(request)
+        inbound = door.source.parse(verified, part)
+        if event.force or not inbound.ignore:
+            inbound = door.source.complete(verified, inbound, self._memory(event.channel))
         summary = _summary(inbound)
         if not event.force:
             if inbound.ignore:
@@ -138,7 +155,9 @@ class Preparer:
         return replace(outcome, fields={"lookups_failed": claim.event.lookups_failed + 1})
 
 
-def _at_fault(claim: Claim, error: BridgeError) -> Outcome:
+def _at_fault(claim: Claim, error: BridgeError, options: Options) -> Outcome:
+    if isinstance(error, VendorAway):
+        return vendor_away(claim, error, options)
     if isinstance(error, Unavailable):
         # The store of large bodies is away: not the event's fault.
         waits = still_unknown(str(error), _BODY_AGAIN)

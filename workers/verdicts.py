@@ -14,6 +14,7 @@ from workers.spacebring.limiter import LimiterBusyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from service.core.errors import VendorAway
     from service.core.ledger import Claim, Closed
     from workers.reconcile import Sighting
     from workers.spacebring.limiter import Limiter
@@ -94,6 +95,20 @@ def unknown(why: str, attempt: Attempt, grace: float) -> Outcome:
 def still_unknown(reason: str, delay: float) -> Outcome:
     """Look again after so many seconds."""
     return Outcome(State.RETRYING, reason=reason, code="unknown", delay=delay, uncounted=True)
+
+
+def vendor_away(claim: Claim, error: VendorAway, options: Options) -> Outcome:
+    """Wait for the vendor that has the rest of an event, for as many tries as any event has."""
+    schedule, tried = options.schedule, claim.event.vendor_failed + 1
+    if schedule.exhausted(tried):
+        return dead("attempts", f"out of attempts after {tried}: {error}")
+    return Outcome(
+        State.RETRYING,
+        reason=str(error),
+        code="retry",
+        delay=max(schedule.delay(tried), error.retry_after or 0),
+        fields={"vendor_failed": tried},
+    )
 
 
 def handed_back(claim: Claim, why: str) -> Outcome:

@@ -13,6 +13,8 @@
     │           └── NearlyFull         nor for any other
     ├── UnreadableError        verified, but it does not parse as this source's payload
     ├── UnmappableError        parsed, but no ticket can be made of it
+    ├── VendorAway             a vendor's API does not serve us now
+    ├── VendorRefused          a vendor's API refuses a call for good
     ├── LoginRefused           a log-in to Spacebring came to nothing
     ├── TokensUnreadable       stored tokens, but BRIDGE_SECRET_KEY does not open them
     └── LedgerError
@@ -112,6 +114,22 @@ class NearlyFull(StoreFull):
 
 class UnreadableError(BridgeError):
     """Verified, but not readable as this source's payload: becomes a dead letter."""
+
+
+class VendorAway(BridgeError):  # noqa: N818
+    """A vendor's API does not serve us now; `retry_after` are the seconds that it asked for, if it did."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class VendorRefused(BridgeError):  # noqa: N818
+    """A vendor's API refuses a call for good; `code` is its own word for it."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class UnmappableError(BridgeError):

@@ -6,9 +6,9 @@ import hashlib
 import json
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from service.core import signing
 from service.core.fetch import fetch
@@ -71,6 +71,29 @@ class SourceOptions:
     topics: tuple[str, ...] = ()
     certificate: str = ""
     fetch: Fetch = fetch
+    api_url: str = ""
+    api_token: str = field(default="", repr=False)
+    reaction: str = ""
+
+
+class Memory(Protocol):
+    """What a source may remember between calls of its vendor's API, for a while; it may forget sooner."""
+
+    def get(self, key: str) -> str | None:
+        """Give what was put under the key, or None."""
+        ...
+
+    def put(self, key: str, value: str, seconds: int) -> None:
+        """Remember a value for so many seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of an event, for whoever sent it: `number` is its ticket's, None for a dead letter."""
+
+    marker: str
+    number: int | None
 
 
 class Source(ABC):
@@ -88,6 +111,8 @@ class Source(ABC):
     verdict: ClassVar[bool] = False
     # Methods beside POST that the vendor uses to probe the URL; answered 200 and nothing else.
     probes: ClassVar[tuple[str, ...]] = ("HEAD", "GET")
+    # The sender is told what became of it: see `tell`.
+    receipts: ClassVar[bool] = False
 
     def __init__(self, options: SourceOptions, *, clock: Callable[[], float] = time.time) -> None:
         self.options = options
@@ -125,6 +150,25 @@ class Source(ABC):
 
         Raises UnreadableError (kept as a dead letter) or, for a source with `verdict`, Invalid.
         """
+
+    def kept(self, request: InboundRequest) -> InboundRequest:
+        """Give a verified request as it may be stored, where its body holds secrets."""
+        return request
+
+    def complete(self, verified: Verified, event: InboundEvent, memory: Memory) -> InboundEvent:
+        """Add to a parsed event what only the vendor's API knows; in a worker, never in a request.
+
+        Raises VendorAway where it has to wait, UnreadableError where it can never be completed.
+        """
+        del verified, memory
+        return event
+
+    def tell(self, verified: Verified, receipt: Receipt, memory: Memory) -> None:
+        """Tell the sender what became of an event, after it was recorded, if `receipts` says so.
+
+        Raises VendorAway or VendorRefused; a receipt that cannot be given is no harm to the event.
+        """
+        del verified, receipt, memory
 
     def reply(self, verified: Verified, marker: str, status: str) -> Reply | None:
         """Answer an accepted request in the vendor's own way; None for our JSON. `marker` is the ticket's."""

@@ -114,6 +114,9 @@ def _options(channel: Channel, locks: Locks) -> SourceOptions:
         redirects=channel.redirects,
         topics=channel.topics,
         certificate=channel.certificate or "",
+        api_url=channel.api_url or "",
+        api_token=channel.api_token.reveal() if channel.api_token else "",
+        reaction=channel.reaction or "",
     )
 
 

@@ -90,6 +90,7 @@ def test_every_key_reaches_its_field() -> None:
         capture = 2
         api_url = "https://slack.com/api/"
         api_token = "xoxb"
+        reaction = ":ticket:"
         client_id = "client"
         topics = ["arn:a", "arn:b"]
         certificate = "PEM"
@@ -127,6 +128,7 @@ def test_every_key_reaches_its_field() -> None:
                 capture=2,
                 api_url="https://slack.com/api",
                 api_token=Secret("xoxb"),
+                reaction="ticket",
                 client_id="client",
                 topics=("arn:a", "arn:b"),
                 certificate="PEM",
@@ -254,6 +256,8 @@ def test_what_a_reference_leads_to_is_checked_and_not_shown() -> None:
         ('public = true\nredirects = "https://a/b"', "channels[0] (web).redirects", "more than an origin"),
         ('public = true\nredirects = ["https://a", "b"]', "channels[0] (web).redirects[1]", "is not a URL"),
         ('public = true\napi_url = "http://a.example"', "channels[0] (web).api_url", "unencrypted"),
+        ('public = true\nreaction = "ticket"', "channels[0] (web).reaction", "needs api_token"),
+        ('api_token = "x"\nreaction = "a b"', "channels[0] (web).reaction", "is no emoji's name"),
         ("public = true\ntopics = []", "channels[0] (web).topics", "is an empty list"),
         ('basic = "nocolon"', "channels[0] (web).basic", "must be user:password"),
         ('basic = ":pw"', "channels[0] (web).basic", "must be user:password"),

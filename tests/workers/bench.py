@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from config.channels import load_config
 from sandbox.options import DEFAULT_NETWORK_ID
+from service.core.memory import RedisMemory
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.wiring import open_doors
 from workers.delivery import Deliverer
+from workers.receipts import Receipts
 from workers.reconcile import Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.auth import BearerAuth
@@ -22,10 +25,13 @@ from workers.spacebring.limiter import Limiter
 from workers.verdicts import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
 
     from service.core.ledger import Event, Ledger
     from service.core.source import Lane
+    from service.core.wiring import Door
 
 LOCATION = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ELSEWHERE = "9a0e8d35-2b2a-4f6e-8d16-1f6f6d1f2c11"
@@ -62,6 +68,7 @@ class Bench:
     slept: list[float] = field(default_factory=list)
     client: SpacebringClient | None = None
     timeout: float = 1
+    channels: str = ""
 
     def fault(self, **fault: object) -> None:
         answer = requests.put(f"{self.base}/sandbox/faults", json=[fault] if fault else [], timeout=5)
@@ -98,9 +105,13 @@ class Bench:
             "worker": "w1",
             "options": Options(schedule=Schedule(base=0.001, floor=0.001)),
             "sleep": self.slept.append,
+            "memory": partial(RedisMemory, self.redis),
+            "recorded": Receipts(self.redis, self.doors()).owe,
         }
-        doors = open_doors(load_config(CONFIG, environ={}))
-        return Deliverer(self.ledger, doors, self.client, **{**given, **self.settings})
+        return Deliverer(self.ledger, self.doors(), self.client, **{**given, **self.settings})
+
+    def doors(self) -> Mapping[str, Door]:
+        return open_doors(load_config(CONFIG + self.channels, environ={}))
 
     def location_may_be_tried(self) -> None:
         """Let a closed location be due for a probe."""

@@ -24,7 +24,7 @@ _TEXTS = (
 # Written once an event is created.
 _NUMBERS = ("token", "tries", "begun", "attempts", "repeats")
 # Written when there is need.
-_LATER = ("lookups_failed", "looks", "look_after", "look_from", "stray_at")
+_LATER = ("lookups_failed", "vendor_failed", "looks", "look_after", "look_from", "stray_at")
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ class Event:
     has_body: bool
     requester_refused: bool
     lookups_failed: int
+    vendor_failed: int
     looks: int
     look_after: int
     look_from: int

@@ -24,7 +24,7 @@ move(id, target[operation], t, t, operation, ARGV[4])
 if again then
   if FINISHED[state] then put(id, 'force', 1) end
   put(id, 'tries', 0, 'unbegun', 0, 'begun', 0, 'code', '', 'reason', '')
-  redis.call('HDEL', event_key(id), 'requester_refused', 'lookups_failed', 'looks')
+  redis.call('HDEL', event_key(id), 'requester_refused', 'lookups_failed', 'vendor_failed', 'looks')
   if uncertain then
     if ARGV[5] == '1' then settle(id) else unsettle(id, t + tonumber(ARGV[6])) end
   end

@@ -1,0 +1,86 @@
+"""Slack's Web API as the bridge calls it: one try, a short time-out, our own errors.
+
+https://docs.slack.dev/apis/web-api/rate-limits says with 429 and `Retry-After` when to come back.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import WebClient
+from slack_sdk.webhook import WebhookClient
+
+from service.core.errors import VendorAway, VendorRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+API = "https://slack.com/api"
+_RESPONSE_HOST = "hooks.slack.com"
+_PASSING = frozenset(
+    {"fatal_error", "internal_error", "ratelimited", "request_timeout", "service_unavailable"}
+)
+_CODE = re.compile(r"[a-z0-9_]{1,100}")
+_LONGEST = 3600.0
+
+
+class SlackApi:
+    """The API with a bot's token; every call raises VendorAway or VendorRefused where it comes to nothing."""
+
+    def __init__(self, token: str, base: str = API, *, timeout: int = 5) -> None:
+        self._client = WebClient(token, base_url=f"{base}/", timeout=timeout, retry_handlers=[])
+
+    def call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a method, such as `users.info`, and give its answer."""
+        try:
+            answer: Any = self._client.api_call(method, params=dict(arguments)).data
+        except SlackApiError as error:
+            raise _said_no(method, error) from error
+        except (OSError, HTTPException, ValueError, SlackClientError) as error:
+            raise VendorAway(f"Slack does not answer {method}: {type(error).__name__}") from error
+        found: dict[str, Any] = answer
+        return found
+
+
+def respond(url: str, text: str, base: str = "", *, timeout: int = 5) -> None:
+    """Post a text for one person to a `response_url`, which must be Slack's own; raises as `SlackApi`."""
+    target = urlsplit(url)
+    own = urlsplit(base)
+    at_slack = target.scheme == "https" and target.netloc == _RESPONSE_HOST
+    if not at_slack and (target.scheme, target.netloc) != (own.scheme, own.netloc):
+        raise VendorRefused("The response_url is not Slack's", "response_url")
+    body = {"response_type": "ephemeral", "replace_original": False, "text": text}
+    try:
+        answer = WebhookClient(url, timeout=timeout, retry_handlers=[]).send_dict(body)
+    except (OSError, HTTPException, ValueError, SlackClientError) as error:
+        raise VendorAway(f"Slack does not answer at the response_url: {type(error).__name__}") from error
+    if answer.status_code != HTTPStatus.OK:
+        raise _refusal("the response_url", answer.status_code, "", answer.headers)
+
+
+def _said_no(method: str, error: SlackApiError) -> VendorAway | VendorRefused:
+    response: Any = error.response
+    # Where the answer is no JSON, the client puts its own words there.
+    code = _CODE.fullmatch(str(response.data.get("error", "")))
+    return _refusal(method, response.status_code, code.group() if code else "", response.headers)
+
+
+def _refusal(what: str, status: int, code: str, headers: Mapping[str, Any]) -> VendorAway | VendorRefused:
+    said = f"Slack answers {what} with {code or status}"
+    busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    # Not the API's own answer: something on the way, or a page that says that it is down.
+    odd = status == HTTPStatus.OK and not code
+    return (
+        VendorAway(said, _seconds(headers)) if busy or odd or code in _PASSING else VendorRefused(said, code)
+    )
+
+
+def _seconds(headers: Mapping[str, Any]) -> float | None:
+    # The web client gives each header's value as a text, the webhook's perhaps in a list.
+    given = "".join(next((value for name, value in headers.items() if name.lower() == "retry-after"), ""))
+    return min(float(given), _LONGEST) if given.isascii() and given.isdigit() else None
