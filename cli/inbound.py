@@ -7,7 +7,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 import click
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _TIMEOUT = 30
 _POLL = 0.05
+# Apps that a vendor makes of a text.
+_DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 
 
 @dataclass(frozen=True)
@@ -52,23 +54,30 @@ def channels(*, as_json: bool) -> None:
     """List the channels with the URL to paste at each vendor."""
     with plain_errors():
         found = settings()
-        listed = [
-            {
-                "name": door.channel.name,
-                "source": door.source.name,
-                "label": door.source.label,
-                "url": f"{_base(found)}/hooks/{door.channel.name}",
-                "locks": _locks(door),
-            }
-            for door in open_doors(configuration(found)).values()
-        ]
+        listed = [_listed(door, _base(found)) for door in open_doors(configuration(found)).values()]
         if as_json:
             show_json({"channels": listed})
             return
         for one in listed:
             click.echo(f"{one['name']:20} {one['source']:12} {one['url']}   {', '.join(one['locks'])}")
+        for one in listed:
+            if one["manifest"]:
+                click.echo(f"\nThe app of {one['name']}, to paste at {one['label']}:\n\n{one['manifest']}")
         if found.public_url is None:
             click.echo("Set BRIDGE_PUBLIC_URL to see the URLs as vendors must have them.", err=True)
+
+
+def _listed(door: Door, base: str) -> dict[str, Any]:
+    url = f"{base}/hooks/{door.channel.name}"
+    template = _DEPLOY / f"{door.source.name}-manifest.yaml"
+    return {
+        "name": door.channel.name,
+        "source": door.source.name,
+        "label": door.source.label,
+        "url": url,
+        "locks": _locks(door),
+        "manifest": template.read_text("utf-8").replace("{url}", url) if template.is_file() else None,
+    }
 
 
 @click.command()

@@ -37,6 +37,21 @@ def served(environment: pytest.MonkeyPatch, redis: Redis) -> Iterator[str]:
         yield base
 
 
+def test_channels_prints_the_slack_app_with_its_url(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    slack = '[[channels]]\nname = "desk"\nsource = "slack"\nsecret = "key-for-tests"\n'
+    environment.setenv("BRIDGE_CONFIG", CONFIG + slack)
+    environment.setenv("BRIDGE_PUBLIC_URL", "https://bridge.example")
+
+    shown, listed = bridge("channels").stdout, printed(bridge("channels", "--json"))["channels"]
+
+    assert "The app of desk, to paste at Slack" in shown
+    assert shown.count('url: "https://bridge.example/hooks/desk"') == 3
+    assert [one["manifest"] is None for one in listed] == [one["source"] != "slack" for one in listed]
+    assert "{url}" not in shown
+
+
 def captured(tmp_path: Path, raw: bytes) -> str:
     path = tmp_path / "request.http"
     path.write_bytes(raw)
