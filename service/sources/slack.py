@@ -1,4 +1,4 @@
-"""Slack: slash commands and events at one URL, and an answer to whoever asked."""
+"""Slack: slash commands, events and a modal at one URL, and an answer to whoever asked."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from service.core.mrkdwn import escape, message_text, plain
 from service.core.sealing import seal, unseal
 from service.core.signing import HmacScheme, Locks, Signed, Window
 from service.core.slack_api import API, SlackApi, respond
+from service.core.slack_modal import Submission, submission_of, view_of
 from service.core.source import Key, Part, Reply, Source, content_key, vendor_key
 from service.core.text import first_line, is_address
 
@@ -36,32 +37,36 @@ _TEN_MINUTES = 600
 _MAX_FILES = 50
 # Other subtypes are edits, deletions, joins and the like.
 _WRITTEN = frozenset({"", "file_share", "me_message", "thread_broadcast"})
+# Beside a payload's own: what anybody could write to the person with.
+_SECRETS = frozenset({"response_url", "response_urls", "token"})
 _UNSEEN = frozenset({"not_in_channel", "channel_not_found", "is_archived"})
 
 
 class Slack(Source):
     """A message to the app becomes a ticket: `/ticket The printer is on fire`, a mention, an emoji.
 
-    Served are slash commands with a text, `app_mention`, a direct message (`message` of an `im`), and
-    `reaction_added` with the channel's `reaction`, whose ticket is its message's author's.
+    Served are slash commands with a text, `app_mention`, a direct message (`message` of an `im`),
+    `reaction_added` with the channel's `reaction`, whose ticket is its message's author's, and the modal
+    that a command alone, a shortcut or a message's shortcut opens (`view_submission`).
 
     Authentication: `X-Slack-Signature: v0=` + hex HMAC-SHA256 of `v0:<timestamp>:<raw body>`, keyed
     with the app's signing secret (the channel's `secret`; a list while rotating), the time in
     `X-Slack-Request-Timestamp` at most 5 minutes off. The body's `token` is deprecated and not used.
     `ssl_check`, which only asks whether the certificate is good, needs no signature and makes nothing.
 
-    Identity: a command's `trigger_id`; an event's `event_id`, and beside it its message (team, channel,
-    `ts`): a message makes one ticket, however it is pointed out to us and by how many people. Slack sends
-    an event again (`X-Slack-Retry-Num`) with the same `event_id`.
+    Identity: a command's `trigger_id`; a modal's `view.id`; an event's `event_id`; and beside them the
+    message that it is about (team, channel, `ts`): a message makes one ticket, however it is pointed out to
+    us and by how many people. Slack sends an event again (`X-Slack-Retry-Num`) with the same `event_id`.
 
     Answers: 200 within 3 seconds, or the person sees a time-out; a command is never sent again, an event
-    three times. What makes no ticket (bots, edits, other emoji, buttons) is answered with an empty 200, so
+    three times. What makes no ticket (bots, edits, other emoji) is answered with an empty 200, so
     that Slack neither retries nor switches the subscription off.
 
     Docs: https://docs.slack.dev/authentication/verifying-requests-from-slack
     https://docs.slack.dev/interactivity/implementing-slash-commands
     https://docs.slack.dev/apis/events-api
-    https://docs.slack.dev/interactivity/handling-user-interaction (`response_url`)
+    https://docs.slack.dev/interactivity/handling-user-interaction (`response_url`, `trigger_id`)
+    https://docs.slack.dev/surfaces/modals
     """
 
     name = "slack"
@@ -81,34 +86,39 @@ class Slack(Source):
         return super().verify(request)
 
     def handshake(self, verified: Verified) -> Reply | None:
-        """Answer the challenge, the check of the certificate, `help`, and what is no command."""
+        """Answer a challenge, a check and `help`; open the modal, and say what is wrong in it."""
         request = verified.request
         try:
             if request.content_type == _JSON:
                 return _challenged(read_object(request.body))
             form = read_form(request)
+            if "payload" in form:
+                return self._interacted(read_object(form.raw("payload")))
         except UnreadableError:
             # No challenge, at any rate: `identify` says what is wrong.
             return None
-        if _is_ssl_check(request) or "command" not in form:
+        if "command" not in form:
             return Reply("")
-        if _text(form).lower() in {"", "help"}:
-            command = escape(form.text("command"))
-            return _to_person(f"Write what is wrong after the command: `{command} The printer is on fire`")
-        return None
+        return None if _is_filled(form) else self._prompted(form)
 
     def identify(self, verified: Verified) -> list[Part]:
-        """Give one command, known by its trigger, or one event, known by its id and its message."""
-        if self.handshake(verified) is not None:
-            return []
+        """Give one command, known by its trigger, one event or one submission of the modal."""
         if verified.request.content_type == _JSON:
             post = self._post(read_object(verified.request.body))
             return [] if post is None else [Part((vendor_key("event", post.event), post.key))]
-        trigger = read_form(verified.request).text("trigger_id")
+        form = read_form(verified.request)
+        written = _submission(form)
+        if written is not None and not written.errors:
+            about = _about_of(written)
+            keys = (vendor_key("view", written.view), *((about.key,) if about.ts else ()))
+            return [Part(keys)]
+        if not _is_filled(form):
+            return []
+        trigger = form.text("trigger_id")
         return [Part((vendor_key("trigger", trigger) if trigger else content_key(verified.request),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
-        """Make the event of a command's or a message's text; `complete` reads what was reacted to."""
+        """Make the event of what somebody wrote; `complete` reads what was reacted to."""
         del part
         if verified.request.content_type == _JSON:
             post = self._post(read_object(verified.request.body))
@@ -116,6 +126,9 @@ class Slack(Source):
                 raise UnreadableError("an event that makes no ticket")
             return _of_post(post)
         form = read_form(verified.request)
+        written = _submission(form)
+        if written is not None:
+            return _of_submission(written)
         text = plain(_text(form))
         if not text:
             raise UnreadableError("a slash command without a text")
@@ -138,13 +151,9 @@ class Slack(Source):
                 body.pop("token", None)
                 return replace(request, body=json.dumps(body).encode())
             form = read_form(request)
+            pairs = [(name, self._held(name, value)) for name, value in form.fields if name != "token"]
         except UnreadableError:
             return request
-        pairs = [
-            (name, self._seal(decode(value)).encode() if name == "response_url" else value)
-            for name, value in form.fields
-            if name != "token"
-        ]
         return replace(request, body=urlencode(pairs).encode())
 
     def complete(self, verified: Verified, event: InboundEvent, memory: Memory) -> InboundEvent:
@@ -154,6 +163,10 @@ class Slack(Source):
             return event
         if verified.request.content_type != _JSON:
             form = read_form(verified.request)
+            written = _submission(form)
+            if written is not None:
+                known = _person(api, memory, written.team, written.requester, event.sender)
+                return replace(event, sender=known)
             sender = _person(api, memory, form.text("team_id"), form.text("user_id"), event.sender)
             return replace(event, sender=sender)
         post = self._post(read_object(verified.request.body))
@@ -180,6 +193,11 @@ class Slack(Source):
                 _reply(api, post, text, memory)
             return
         form = read_form(verified.request)
+        written = _submission(form)
+        if written is not None:
+            if api is not None:
+                _answer(api, written, text, memory)
+            return
         url = unseal(form.text("response_url"), self.options.locks.secrets, self.clock(), seconds=_ANSWERABLE)
         if url:
             respond(url, text, self.options.api_url)
@@ -189,7 +207,7 @@ class Slack(Source):
     def reply(self, verified: Verified, marker: str, status: str) -> Reply:
         """Tell the person who gave a command, and nobody else, that it was received."""
         del status
-        if verified.request.content_type == _JSON:
+        if not _is_command(verified.request):
             return Reply("")
         return _to_person(f"Thank you, we have received your request. Ref: {escape(marker)}")
 
@@ -200,9 +218,47 @@ class Slack(Source):
         signature = _VERSION + _SCHEME.sign(_read(stamped).message, secret)
         return replace(stamped, headers=stamped.headers.replaced(X_Slack_Signature=signature))
 
-    def _api(self) -> SlackApi | None:
+    def _held(self, name: str, value: bytes) -> bytes:
+        if name == "response_url":
+            return seal(decode(value), self.options.locks.secrets, self.clock()).encode()
+        if name != "payload":
+            return value
+        payload = read_object(value)
+        return json.dumps({key: inner for key, inner in payload.items() if key not in _SECRETS}).encode()
+
+    def _interacted(self, payload: Mapping[str, Any]) -> Reply | None:
+        """Open the modal for a shortcut; answer a submission only where something is wrong in it."""
+        if payload.get("type") in {"shortcut", "message_action"}:
+            self._open(_string(payload, "trigger_id"), payload)
+            return Reply("")
+        written = submission_of(payload)
+        if written is None:
+            return Reply("")
+        if written.errors:
+            return Reply(json.dumps({"response_action": "errors", "errors": written.errors}), _JSON)
+        return None
+
+    def _prompted(self, form: Form) -> Reply:
+        """Open the modal for a command alone; where it does not open, or for `help`, say what to write."""
+        if not _text(form) and self._open(form.text("trigger_id"), {"user": {"id": form.text("user_id")}}):
+            return Reply("")
+        command = escape(form.text("command"))
+        return _to_person(f"Write what is wrong after the command: `{command} The printer is on fire`")
+
+    def _open(self, trigger: str, payload: Mapping[str, Any]) -> bool:
+        # The one call in a request: a trigger ends after 3 seconds.
+        api = self._api(timeout=2)
+        if api is None or not trigger:
+            return False
+        try:
+            api.call("views.open", {"trigger_id": trigger, "view": json.dumps(view_of(payload))})
+        except (VendorAway, VendorRefused):
+            return False
+        return True
+
+    def _api(self, timeout: int = 5) -> SlackApi | None:
         token = self.options.api_token
-        return SlackApi(token, self.options.api_url or API) if token else None
+        return SlackApi(token, self.options.api_url or API, timeout=timeout) if token else None
 
     def _post(self, body: Mapping[str, Any]) -> _Post | None:
         post = _post_of(body)
@@ -214,9 +270,6 @@ class Slack(Source):
         # `+1::skin-tone-2` is a `+1`. What was reacted to has to be read from the API.
         wanted = self.options.reaction
         return bool(self.options.api_token and wanted) and reaction.partition("::")[0] == wanted
-
-    def _seal(self, url: str) -> str:
-        return seal(url, self.options.locks.secrets, self.clock())
 
 
 @dataclass(frozen=True)
@@ -264,6 +317,46 @@ def _is_ssl_check(request: InboundRequest) -> bool:
 
 def _text(form: Form) -> str:
     return form.text("text").strip()
+
+
+def _is_command(request: InboundRequest) -> bool:
+    try:
+        return request.content_type == URLENCODED and "command" in read_form(request)
+    except UnreadableError:
+        return False
+
+
+def _is_filled(form: Form) -> bool:
+    return "command" in form and _text(form).lower() not in {"", "help"}
+
+
+def _submission(form: Form) -> Submission | None:
+    return submission_of(read_object(form.raw("payload"))) if "payload" in form else None
+
+
+def _about_of(written: Submission) -> _Post:
+    thread = {"thread_ts": written.thread}
+    return _Post("", written.team, written.channel, written.ts, written.user, "", "", thread)
+
+
+def _of_submission(written: Submission) -> InboundEvent:
+    told = {"user_id": written.requester, "channel_id": written.channel, "team_id": written.team}
+    return InboundEvent(
+        kind="message",
+        sender=Sender(name=written.name if written.requester == written.user else ""),
+        subject=written.title,
+        body=written.description or written.title,
+        hidden=_hidden(told),
+        origin=written.channel,
+    )
+
+
+def _answer(api: SlackApi, written: Submission, text: str, memory: Memory) -> None:
+    about = _about_of(written)
+    if about.channel and about.ts:
+        _reply(api, about, text, memory)
+    else:
+        api.call("chat.postMessage", {"channel": written.user, "text": text})
 
 
 def _challenged(body: dict[str, Any]) -> Reply | None:
