@@ -27,7 +27,9 @@ ACCEPTED = {name: next(case for case in cases(name) if case.outcome == "accepted
 
 def client_on(data: Path, redis: Redis, source: str, more: str = "") -> FlaskClient:
     text = (FIXTURES / source / "channel.toml").read_text("utf-8")
-    table = "".join(line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key =")))
+    table = "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key ="))
+    )
     head, _, rest = f"{more}\n{table}".partition("[[")
     config = load_config(HEAD + head + ("[[" + rest if rest else ""), environ={})
     settings = load_settings({"BRIDGE_PUBLIC_URL": ORIGIN, "BRIDGE_DATA": str(data)})

@@ -220,6 +220,21 @@ def config(channel: str, ledger: str = "") -> str:
     return f'[spacebring]\nlocation = "{LOCATION}"\n{ledger}\n[[channels]]\nname = "web"\n{channel}'
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "topics: is missing; Amazon SES needs it"),
+        ('topics = ["arn:aws:sns:eu-west-1:111111111111:x"]\ncertificate = "none"', "certificate: "),
+    ],
+    ids=["missing", "wrong"],
+)
+def test_what_a_source_needs_is_named(more: str, said: str) -> None:
+    configured = load_config(config(f'source = "ses"\ntoken = "0123456789abcdef"\n{more}'), environ={})
+
+    with pytest.raises(ConfigError, match=said):
+        open_doors(configured)
+
+
 def test_a_source_that_does_not_exist_is_named_with_those_that_do() -> None:
     configured = load_config(config('source = "zzzz"\npublic = true'), environ={})
 

@@ -113,6 +113,19 @@ def test_a_damaged_file_is_named_in_the_log_with_what_to_do_and_a_new_one_works(
     assert spool.put(parcel_of(book, "a")).status == "accepted"
 
 
+def test_of_what_stays_it_is_said_once(spool: Spool, book: Ledger, redis: Redis) -> None:
+    stuck = parcel_of(book, "a")
+    spool.put(stuck)
+    redis.rpush(f"bridge:dedupe:{stuck.parts[0]['keys'][0][0]}", "damaged")
+    drainer = Drainer(spool, book)
+
+    with capture_logs() as logged:
+        for _ in range(3):
+            drainer.drain()
+
+    assert [entry["event"] for entry in logged] == ["a request stays in the spool"]
+
+
 def test_what_meets_something_damaged_stays_and_the_next_moves(
     spool: Spool, book: Ledger, redis: Redis
 ) -> None:
