@@ -138,6 +138,16 @@ def test_an_event_that_is_watched_becomes_a_job_that_sweeps(ledger: Ledger, redi
     assert (job.func_name, job.args) == ("workers.sweep.sweep", [event])
 
 
+def test_an_outage_that_ended_is_resumed_where_the_worker_that_was_told_died(
+    ledger: Ledger, redis: Redis
+) -> None:
+    redis.set("bridge:resuming", 1)
+
+    Dispatcher(ledger, redis, stopping=lambda: False).step()
+
+    assert not ledger.resuming()
+
+
 def test_sweeps_are_not_heaped_up(ledger: Ledger, redis: Redis) -> None:
     for number in range(50):
         ledger.stray(accept(ledger, f"key-{number}"), "ticket")
