@@ -12,7 +12,7 @@ from rq import Queue
 from rq.job import Job
 
 from service.core.ledger import State
-from service.core.queue import DEAD_LETTER
+from service.core.queue import DEAD_LETTER, SERIALIZER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Mirror:
         self._ledger = ledger
         self._redis = redis
         self._clock = clock
-        self._queue = Queue(DEAD_LETTER, connection=redis, serializer="json")
+        self._queue = Queue(DEAD_LETTER, connection=redis, serializer=SERIALIZER)
         self._seen = -1
         self._due = clock()
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import Finder, is_control, label_of, without
+from service.core.finder import Finder, label_of, steers, without
 from service.core.json_body import flatten, scalar_text
 from service.core.text import first_line
 
@@ -21,11 +21,6 @@ _URLS = ("url", "File", "file_url", "fileUrl")
 _NAMES = ("filename", "file_name", "name", "Name", "fileName")
 _TYPES = ("mimeType", "ContentType", "content_type", "type")
 _SIZES = ("size", "Size")
-
-
-def steers(key: str) -> bool:
-    """Say whether a field steers the form or proves something; `website` is a question at these vendors."""
-    return is_control(key) and key.strip().lower() != "website"
 
 
 def text_of(value: object) -> str:

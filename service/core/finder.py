@@ -46,6 +46,14 @@ def is_control(key: str) -> bool:
     return name.startswith("_") or name in _CONTROL
 
 
+def steers(key: str) -> bool:
+    """Say whether a field of a vendor's form is no answer: `_next`, a token, a CAPTCHA's proof.
+
+    Unlike a page that posts straight to the bridge, a vendor has its own traps: `website` is a question.
+    """
+    return is_control(key) and key.strip().lower() != "website"
+
+
 def label_of(key: str) -> str:
     """Give a label for a field that has none: `your-phone_number` becomes `Your phone number`."""
     if _NAMELIKE.fullmatch(key) is None:

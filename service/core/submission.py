@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import Finder, is_control, label_of
+from service.core.finder import Finder, label_of
 from service.core.forms import URLENCODED, read_form
 from service.core.json_body import flatten, read_object
 from service.core.signing import Signed
@@ -90,14 +90,6 @@ def linked(found: Iterable[str]) -> list[File]:
 def named(files: Sequence[File]) -> str:
     """Give the names of files, as the answer to the question that asked for them."""
     return ", ".join(file.name for file in files)
-
-
-def steers(key: str) -> bool:
-    """Say whether a field of a form without labels is no answer: `_next`, a token, a CAPTCHA's proof.
-
-    Unlike a page that posts straight to the bridge, a vendor has its own traps: `website` is a question.
-    """
-    return is_control(key) and key.strip().lower() != "website"
 
 
 def called(key: str) -> str:

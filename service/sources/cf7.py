@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from service.core.errors import UnreadableError
 from service.core.events import File
+from service.core.finder import steers
 from service.core.forms import URLENCODED
 from service.core.json_body import scalar_text
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.submission import flat, named, read_fields, steers, submission
+from service.core.submission import flat, named, read_fields, submission
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent

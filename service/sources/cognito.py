@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from service.core.answers import files_of, form_event, names_of, steers, text_of
+from service.core.answers import files_of, form_event, names_of, text_of
 from service.core.events import Answer
-from service.core.finder import label_of
+from service.core.finder import label_of, steers
 from service.core.json_body import load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 

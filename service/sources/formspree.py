@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from marshmallow import EXCLUDE, Schema, fields
 
 from service.core.errors import UnreadableError
+from service.core.finder import steers
 from service.core.json_body import load, read_object
 from service.core.signing import HmacScheme, Signed, Window
 from service.core.source import Key, Part, Source, canonical_key
-from service.core.submission import flat, stamped, steers, submission, text_of
+from service.core.submission import flat, stamped, submission, text_of
 from service.core.text import is_address
 
 if TYPE_CHECKING:

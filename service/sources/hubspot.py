@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from service.core.answers import form_event, steers, text_of, told, told_id
+from service.core.answers import form_event, text_of, told, told_id
 from service.core.errors import Unauthorized
 from service.core.events import Answer
-from service.core.finder import label_of
+from service.core.finder import label_of, steers
 from service.core.json_body import load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed, Window, same
 from service.core.source import Part, Source, content_key, vendor_key

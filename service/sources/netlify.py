@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from service.core.answers import form_event, steers
+from service.core.answers import form_event
 from service.core.events import Answer, File
-from service.core.finder import label_of
+from service.core.finder import label_of, steers
 from service.core.json_body import flatten, load, read_object, scalar_text
 from service.core.signing.jws import JwsScheme
 from service.core.source import Part, Source, content_key, vendor_key
