@@ -39,9 +39,12 @@ location = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 ANSWERS = {200, 303, 401, 404, 413, 415, 422, 503}
 
 
-def client_of(source: str, redis: Redis) -> FlaskClient:
+def client_of(source: str, redis: Redis, *, api_url: str = "") -> FlaskClient:
+    """Give a client of the app with the source's channel; its vendor's API may stand elsewhere."""
     channel = load_channel(source)
     text = (FIXTURES / source / "channel.toml").read_text("utf-8")
+    if api_url and "api_url" in channel.table:
+        text = text.replace(channel.table["api_url"], api_url)
     table = "".join(
         line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key ="))
     )
@@ -111,10 +114,12 @@ def test_what_is_forged_or_stale_leaves_nothing_behind(case: Case, redis: Redis)
 
 @pytest.mark.parametrize("name", sorted(discover()))
 def test_every_source_has_its_fixtures_and_its_page(name: str) -> None:
-    outcomes = [case.outcome for case in cases(name)]
+    outcomes, source = [case.outcome for case in cases(name)], source_of(name)
 
     assert outcomes.count("accepted") >= 2
-    assert {"forged", "malformed", "refused"} & set(outcomes)
+    assert "forged" in outcomes or source.scheme() is None
+    assert "malformed" in outcomes or source.verdict
+    assert {"forged", "refused"} & set(outcomes)
     assert (FIXTURES.parents[1] / "docs" / "sources" / f"{name}.md").is_file()
 
 
