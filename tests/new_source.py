@@ -110,6 +110,12 @@ What {label} posts.
 
 **At {label}**: paste the URL that `bridge channels` prints, with the token at its end.
 **Lock**: `token`.
+
+    [[channels]]
+    name = "{name}"
+    source = "{name}"
+    token = "env:{variable}"
+
 **On failure**: not known.
 **Limits**: files are named, not kept; the same body twice within a day is one ticket.
 **Never seen live**{captured}.
@@ -144,6 +150,7 @@ class Blank:
             "types": types,
             "captured": ": made from one capture" if self.captured else "",
             "now": int(time.time()),
+            "variable": f"{self.name.upper()}_TOKEN",
         }
         folder = FIXTURES / self.name
         texts = {
@@ -161,7 +168,9 @@ class Blank:
                 second, headers=second.headers.replaced(X_Bridge_Token="token-of-another")
             ),
         }
-        if not form:
+        if form:
+            requests["malformed__empty"] = replace(second, body=b"")
+        else:
             requests["malformed__not_json"] = replace(second, body=b"{")
         return {
             **{path: text.encode() for path, text in texts.items()},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.main import main
+from config.channels import load_config
 from service.app import create_app
 from service.core.ledger import states
 from service.core.registry import discover
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# From the channel's heading to the end of the indented block.
+BLOCK = re.compile(r"^ {4}\[\[channels\]\]\n(?:^ {4}.*\n|^\n(?= {4}))*", re.MULTILINE)
+FILED = '[spacebring]\nlocation = "3c90c3cc-0d44-4b50-8888-8dd25736052a"\n'
 
 
 @pytest.fixture
@@ -45,6 +51,23 @@ def test_the_readme_names_every_source() -> None:
     named = set(re.findall(r"docs/sources/(\w+)\.md", (ROOT / "README.md").read_text("utf-8")))
 
     assert named == set(discover())
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_a_sources_page_says_what_locks_it_what_fails_its_limits_and_what_was_seen(name: str) -> None:
+    page = (ROOT / "docs" / "sources" / f"{name}.md").read_text("utf-8")
+
+    assert {"Lock", "On failure", "Limits"} <= set(re.findall(r"\*\*([^*]+)\*\*", page))
+    assert re.search(r"\*\*(Never s|S)een live\*\*", page)
+    assert f'source = "{name}"' in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_channel_in_the_docs_may_be_pasted_as_it_stands(page: Path) -> None:
+    for block in BLOCK.findall(page.read_text("utf-8")):
+        environ = dict.fromkeys(re.findall(r"env:(\w+)", block), "user:password-of-a-test")
+
+        assert load_config(FILED + dedent(block), environ=environ).channels
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
