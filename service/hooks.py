@@ -197,12 +197,19 @@ def refuse(error: RequestError) -> Response:
     return response
 
 
+def _is_person() -> bool:
+    """Say whether somebody looks at the answer in a browser, where the source has people for senders."""
+    source: Source | None = g.get("source")
+    types = ("application/problem+json", "application/json", "text/html")
+    return source is not None and source.verdict and request.accept_mimetypes.best_match(types) == "text/html"
+
+
 def _problem(error: RequestError, status: int) -> Response:
     """Answer as RFC 9457 problem details, or as a page to a person who sent a form."""
     fields = error.fields if isinstance(error, Invalid) else {}
-    types = ("application/problem+json", "application/json", "text/html")
-    if isinstance(error, Invalid) and request.accept_mimetypes.best_match(types) == "text/html":
-        page = render_template("refused.html", message=str(error), fields=fields)
+    if _is_person():
+        again = isinstance(error, Unavailable)
+        page = render_template("refused.html", message=str(error), fields=fields, again=again)
         return Response(page, status=status, content_type="text/html; charset=utf-8")
     problem: dict[str, object] = {"title": error.title, "status": status, "detail": str(error)}
     if fields:

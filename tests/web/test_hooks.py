@@ -110,6 +110,16 @@ def test_what_is_wrong_with_a_form_is_told_to_a_person_as_a_page(client: FlaskCl
     assert "<strong>email</strong>" in answer.text
 
 
+def test_a_person_whose_form_cannot_be_taken_reads_what_to_do() -> None:
+    client = app_on(connect("unix:///nowhere/at/all.sock"))
+
+    answer = client.post("/hooks/website", data=FORM, headers={"Accept": "text/html"})
+
+    assert (answer.status_code, answer.content_type) == (503, "text/html; charset=utf-8")
+    assert "send it again in a minute" in answer.text
+    assert answer.headers["Retry-After"]
+
+
 def test_what_is_wrong_with_a_form_is_told_to_a_program_field_by_field(client: FlaskClient) -> None:
     answer = client.post("/hooks/website", data={**FORM, "email": "no"})
 
