@@ -47,10 +47,12 @@ def test_the_table_of_answers_in_the_docs_is_the_one_in_code() -> None:
     assert between("docs/architecture.md", "answers").strip() == answers.as_markdown().strip()
 
 
-def test_the_readme_names_every_source() -> None:
-    named = set(re.findall(r"docs/sources/(\w+)\.md", (ROOT / "README.md").read_text("utf-8")))
+def test_the_readme_names_every_source_once_and_in_order() -> None:
+    named = re.findall(
+        r"^\| \[\w+\]\(docs/sources/(\w+)\.md\)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
 
-    assert named == set(discover())
+    assert named == sorted(discover())
 
 
 @pytest.mark.parametrize("name", sorted(discover()))
