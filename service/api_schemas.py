@@ -195,6 +195,16 @@ class DeliveryView(Schema):
     why = fields.String(required=True, allow_none=True)
 
 
+class TurnedAwayView(Schema):
+    """A channel that turns away what comes in."""
+
+    channel = fields.String(required=True)
+    reason = fields.String(required=True)
+    count = fields.Integer(required=True, metadata=_about("For this reason, ever."))
+    last = fields.AwareDateTime(required=True)
+    why = fields.String(required=True)
+
+
 class StatsView(Schema):
     """The bridge in figures."""
 
@@ -209,6 +219,11 @@ class StatsView(Schema):
     )
     alarms = fields.Integer(required=True, metadata=_about("Events that made a second ticket."))
     delivery = fields.Nested(DeliveryView, required=True)
+    turned_away = fields.List(
+        fields.Nested(TurnedAwayView),
+        required=True,
+        metadata=_about("Channels that turned a request away within a day and have taken none since."),
+    )
 
 
 class Document(Schema):
@@ -242,4 +257,5 @@ def stats_data(view: Overview) -> dict[str, Any]:
         "uncertain": view.stats.uncertain,
         "alarms": view.stats.alarms,
         "delivery": {"healthy": view.delivery.healthy, "why": view.delivery.why or None},
+        "turned_away": view.turned_away,
     }

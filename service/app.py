@@ -20,6 +20,7 @@ from service.core.captures import CAPTURES, Captures
 from service.core.drainer import Drainer
 from service.core.errors import ConfigError, TooLarge
 from service.core.intake import Intake
+from service.core.refusals import Refusals
 from service.core.store import connect
 from service.core.wiring import open_doors, open_ledger, open_spool
 from service.web import EXTENSION, Web
@@ -83,11 +84,13 @@ def create_app(
         spool,
         Intake(ledger, spool),
         Captures(settings.data / CAPTURES),
+        Refusals(redis),
         doors,
         connector,
         unconnectable,
     )
-    app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body
+    # One more, for Werkzeug cuts a body of unknown length off there instead of refusing it: see hooks.
+    app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for part in (hooks, api, dashboard, health, metrics):
         part.register(app)
@@ -107,7 +110,7 @@ def start_draining(app: Flask) -> Flask:
 
 
 def _too_large(_error: RequestEntityTooLarge) -> Response:
-    return hooks.refuse(TooLarge("The body is larger than this service takes (ledger.max_body)"))
+    return hooks.refuse(TooLarge(hooks.TOO_LARGE))
 
 
 def _nothing_here(error: HTTPException) -> ResponseReturnValue:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, g, jsonify, render_template, request
+from redis.exceptions import RedisError
 
 from service.core.errors import (
     Invalid,
     NoSuchChannel,
     RequestError,
+    StoreFull,
+    TooLarge,
     Unauthorized,
     Unavailable,
     UnreadableError,
     UnsupportedContent,
 )
 from service.core.ledger.ids import marker_of
+from service.core.refusals import FULL
 from service.core.request import Headers, InboundRequest
 from service.core.source import Part, content_key
 from service.web import current
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 blueprint = Blueprint("hooks", __name__, url_prefix="/hooks", template_folder="templates")
 _METHODS = ("GET", "HEAD", "POST")
 _RETRY_AFTER = 30
+TOO_LARGE = "The body is larger than this service takes (ledger.max_body)"
 # What a script of an allowed site may send, and may read of the answer.
 _SENT = "Accept, Authorization, Content-Type, Idempotency-Key, X-Bridge-Token"
 _READ = "Retry-After, X-Bridge-Event, X-Bridge-Status"
@@ -109,15 +115,19 @@ def _origins() -> Sequence[str]:
 
 
 def _inbound(token: str) -> InboundRequest:
-    public = current().settings.public_url or request.host_url.rstrip("/")
+    web = current()
+    public = web.settings.public_url or request.host_url.rstrip("/")
+    # Before anything touches request.form: afterwards the raw body is gone.
+    body = request.get_data(cache=True)
+    if len(body) > web.config.ledger.max_body:
+        raise TooLarge(TOO_LARGE)
     # The path as it was sent: signatures may cover it, and WSGI has decoded the other one.
     path = request.environ.get("RAW_URI") or request.full_path.removesuffix("?")
     return InboundRequest(
         method=request.method,
         url=public + path,
         headers=Headers.of(request.headers.items()),
-        # Before anything touches request.form: afterwards the raw body is gone.
-        body=request.get_data(cache=True),
+        body=body,
         path_token=token,
     )
 
@@ -189,12 +199,22 @@ def refuse(error: RequestError) -> Response:
     if isinstance(error, Unavailable) and source is not None:
         status = source.answers.unavailable
     g.status = error.reason if isinstance(error, Unauthorized) else error.title
+    if source is not None:
+        _count(error)
     response = _problem(error, status)
     if isinstance(error, Unauthorized) and source is not None and source.options.locks.basic:
         response.headers["WWW-Authenticate"] = 'Basic realm="bridge"'
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response.headers["Retry-After"] = str(getattr(error, "retry_after", _RETRY_AFTER))
     return response
+
+
+def _count(error: RequestError) -> None:
+    """Note that a channel turned a request away, for a reason that an operator can mend."""
+    if not isinstance(error, Unauthorized | StoreFull):
+        return
+    with suppress(RedisError):
+        current().refusals.note(g.channel, error.reason if isinstance(error, Unauthorized) else FULL)
 
 
 def _is_person() -> bool:

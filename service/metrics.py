@@ -75,6 +75,12 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "bridge_spooled", "Requests in this machine's spool; -1 where it cannot be read.", self._spooled
         )
+        refused = CounterMetricFamily(
+            "bridge_refused", "Requests turned away at the door.", labels=("channel", "reason")
+        )
+        for labels, count in sorted(view.refused.items()):
+            refused.add_metric(labels, count)
+        yield refused
         steps = CounterMetricFamily(
             "bridge_steps", "What happened to events since the ledger began.", labels=("step", "channel")
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from service.core.captures import Captures
     from service.core.intake import Intake
     from service.core.ledger import Ledger
+    from service.core.refusals import Refusals
     from service.core.spool import Spool
     from service.core.tokens import Connector
     from service.core.wiring import Door
@@ -39,6 +40,7 @@ class Web:
     spool: Spool
     intake: Intake
     captures: Captures
+    refusals: Refusals
     doors: Mapping[str, Door] = field(default_factory=dict)
     connector: Connector | None = None
     unconnectable: Sequence[str] = ()

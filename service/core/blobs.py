@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -20,7 +21,7 @@ class Blobs(Protocol):
     """A place for bodies, by the id of their request (letters and digits only)."""
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep the body; raises Unavailable where it cannot."""
+        """Keep the body; raises StoreFull where there is no room, or else Unavailable where it cannot."""
         ...
 
     def get(self, key: str) -> bytes | None:
@@ -70,7 +71,11 @@ class RedisBlobs:
     def put(self, key: str, data: bytes) -> None:
         """Keep the body; raises StoreFull where the cap is reached."""
         if not self._put(keys=[self._key(key), self._sizes(), self._times()], args=[data, key, self._cap]):
-            raise StoreFull("The store for large bodies is full: raise ledger.blob_cap or purge", 60)
+            raise StoreFull(
+                "The store for large bodies is full of events that are not finished: raise ledger.blob_cap, "
+                "replay or discard dead letters",
+                60,
+            )
 
     def get(self, key: str) -> bytes | None:
         """Give the body, or None where it is not there."""
@@ -99,7 +104,7 @@ class DirectoryBlobs:
         self._folder = folder
 
     def put(self, key: str, data: bytes) -> None:
-        """Write and sync the file, then its name; raises Unavailable where the disk does not take it."""
+        """Write and sync the file, then its name; raises StoreFull or Unavailable, as the disk says."""
         partial = self._folder / f".{key}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,12 @@ class DirectoryBlobs:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise Unavailable(f"The directory for large bodies takes none: {error.strerror}", 60) from error
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (StoreFull if full else Unavailable)(
+                f"The directory for large bodies takes none: {error.strerror}", 60
+            ) from error
 
     def get(self, key: str) -> bytes | None:
         """Give the body, or None where it is not there; raises Unavailable where the disk cannot be read."""

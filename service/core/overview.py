@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from service.core import queue
+from service.core.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from redis import Redis
 
     from service.core.ledger import Ledger, Pause, Stats
+    from service.core.refusals import TurnedAway
 
 
 _PERMISSION = "give the account that the bridge uses the Support permission for it."
@@ -29,13 +31,19 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Overview:
-    """The ledger's figures with the queues', at one moment."""
+    """The ledger's figures with the queues', at one moment.
+
+    `refused`: how many requests were turned away, by channel and reason. `turned_away`: the channels that
+    have taken none since they turned one away.
+    """
 
     at: datetime
     stats: Stats
     queues: Mapping[str, int]
     workers: int
     delivery: Delivery
+    refused: Mapping[tuple[str, str], int]
+    turned_away: Sequence[TurnedAway]
 
     @property
     def waited(self) -> float | None:
@@ -51,12 +59,15 @@ def _utc_now() -> datetime:
 def overview(ledger: Ledger, redis: Redis, *, clock: Callable[[], datetime] = _utc_now) -> Overview:
     """Look at ledger and queues; raises redis.RedisError."""
     stats, workers, now = ledger.stats(), queue.workers_alive(redis), clock()
+    refusals = Refusals(redis, clock=now.timestamp)
     return Overview(
         at=now,
         stats=stats,
         queues=queue.depths(redis),
         workers=workers,
         delivery=_delivery(stats, workers, ledger.blind_reason()),
+        refused=refusals.counts(),
+        turned_away=refusals.unanswered(ledger),
     )
 
 

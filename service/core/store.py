@@ -139,6 +139,10 @@ class Headroom:
         if self._nearly_full:
             raise NearlyFull("The ledger is nearly full", 60)
 
+    def forget(self) -> None:
+        """Ask the server at the next check: something was removed."""
+        self._asked = -self._every
+
 
 def writable(redis: Redis) -> str:
     """Give '' if the server takes a write, else why it does not."""

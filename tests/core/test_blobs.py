@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from service.core.blobs import DirectoryBlobs, RedisBlobs
-from service.core.errors import Unavailable
+from service.core.errors import StoreFull, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +54,20 @@ def test_a_disk_that_takes_none_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(Unavailable, match="directory"):
         DirectoryBlobs(tmp_path / "file").put("a1", b"body")
+
+
+def test_a_full_disk_has_no_room_and_keeps_nothing_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(StoreFull, match="No space left"):
+        DirectoryBlobs(tmp_path).put("a1", b"body")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_cannot_be_read_says_so(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from service.core.blobs import DirectoryBlobs, RedisBlobs
-from service.core.errors import NoSuchEvent
+from service.core.errors import NoSuchEvent, StoreFull
 from service.core.ledger import Ledger, State
 from service.core.ledger.ledger import Keeping
 from service.core.request import Headers, InboundRequest
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from redis import Redis
+
+    from service.core.blobs import Blobs
 
 
 def keys_left(steps: Steps) -> set[str]:
@@ -159,3 +161,90 @@ def test_a_large_body_whose_accept_never_went_through_is_found_after_an_hour(ste
 
     assert steps.ledger.purge() == 1
     assert steps.ledger._blobs.get("orphan") is None
+
+
+def heavy(steps: Steps, blobs: Blobs) -> Ledger:
+    """Give the ledger that keeps every body in this store."""
+    return Ledger(steps.redis, blobs, keeping=Keeping(blob_threshold=0))
+
+
+def keep(ledger: Ledger, key: str, size: int) -> str:
+    request = InboundRequest("POST", "https://bridge.example/hooks/web", Headers(), b"x" * size)
+    return ledger.accept(
+        request, channel="web", source="form", lane="backlog", parts=[Part((Key(key),))]
+    ).events[0]
+
+
+def test_the_oldest_large_bodies_of_what_is_finished_give_way_to_a_new_one(steps: Steps) -> None:
+    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=100))
+    events = [keep(ledger, f"k{number}", 15) for number in range(6)]
+    for event in events[1:]:
+        steps.record(DONE, event)
+
+    newest = keep(ledger, "new", 60)
+
+    kept = [event for event in [*events, newest] if ledger.request(ledger.event(event)) is not None]
+    assert kept == [events[0], events[5], newest]
+    assert ledger.event(events[1]).draft is not None
+
+
+def test_what_is_not_finished_gives_way_to_nothing(steps: Steps) -> None:
+    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=100))
+    waiting, dead = keep(ledger, "waiting", 40), keep(ledger, "dead", 40)
+    steps.record(REFUSED, dead)
+
+    with pytest.raises(StoreFull, match="not finished"):
+        keep(ledger, "new", 40)
+
+    assert all(ledger.request(ledger.event(event)) for event in (waiting, dead))
+
+
+def test_what_is_replayed_is_unfinished_again_and_stays(steps: Steps) -> None:
+    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=100))
+    event = keep(ledger, "k", 60)
+    steps.record(IGNORED, event)
+    ledger.operate(event, "replay", by="ann")
+
+    with pytest.raises(StoreFull):
+        keep(ledger, "new", 60)
+
+    assert ledger.request(ledger.event(event)) is not None
+
+
+def test_a_nearly_full_server_lets_finished_bodies_go_before_it_takes_nothing(steps: Steps) -> None:
+    ledger = steps.ledger = Ledger(steps.redis, RedisBlobs(steps.redis, prefix=PREFIX, cap=1))
+    events = [steps.record(DONE, keep(ledger, f"k{number}", 50_000)) for number in range(40)]
+    memory: Any = steps.redis.info("memory")
+    steps.redis.config_set("maxmemory", str(int(memory["used_memory"] * 1.05)))
+    ledger._headroom.forget()
+
+    try:
+        newest = keep(ledger, "new", 10)
+    finally:
+        steps.redis.config_set("maxmemory", "0")
+
+    assert ledger.request(ledger.event(newest)) is not None
+    assert ledger.request(ledger.event(events[0])) is None
+
+
+def test_a_server_that_is_full_of_other_things_is_not_asked_for_ever(steps: Steps) -> None:
+    rounds: list[str] = []
+
+    class Counting(RedisBlobs):
+        """A store that is full whatever goes."""
+
+        def put(self, key: str, data: bytes) -> None:
+            rounds.append(key)
+            raise StoreFull("full")
+
+        def delete(self, key: str) -> None:
+            pass
+
+    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=10_000))
+    for number in range(100):
+        steps.record(DONE, keep(ledger, f"k{number}", 15))
+
+    with pytest.raises(StoreFull):
+        keep(heavy(steps, Counting(steps.redis, prefix=PREFIX, cap=1)), "new", 60)
+
+    assert len(rounds) == 21

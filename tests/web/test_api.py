@@ -290,6 +290,7 @@ def test_stats_say_how_the_bridge_does(client: FlaskClient, acts: Acts, redis: R
     assert datetime.fromisoformat(stats["oldest_waiting"]["at"]).utcoffset() == timedelta()
     assert stats["workers"] == 0
     assert stats["delivery"]["healthy"] is False
+    assert stats["turned_away"] == []
     assert "No worker is running" in stats["delivery"]["why"]
 
 

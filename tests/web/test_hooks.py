@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,6 +147,20 @@ def test_a_body_beyond_the_limit_is_413(client: FlaskClient) -> None:
 
     assert answer.status_code == 413
     assert answer.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize(("size", "status"), [(65_536 - 12, 200), (65_536 - 11, 413)])
+def test_a_body_of_unknown_length_is_refused_like_any_other_and_not_cut_off(
+    client: FlaskClient, size: int, status: int
+) -> None:
+    answer = client.post(
+        "/hooks/website",
+        input_stream=BytesIO(b"message=" + b"x" * size + b"&a=b"),
+        headers={"Content-Type": "application/x-www-form-urlencoded", "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+
+    assert answer.status_code == status
 
 
 def test_a_content_type_that_is_not_the_sources_is_415(client: FlaskClient) -> None:

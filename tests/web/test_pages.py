@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.core.ledger import State
+from service.core.refusals import Refusals
 from tests.web.acts import LOCATION
 from tests.web.conftest import CONFIG, Browser
 
@@ -389,6 +390,15 @@ def test_styles_may_be_kept(client: FlaskClient) -> None:
     with client.get("/static/dashboard.css") as answer:
         assert answer.status_code == 200
         assert "max-age" in answer.headers["Cache-Control"]
+
+
+def test_what_is_turned_away_at_the_door_is_told(operator: Browser, redis: Redis) -> None:
+    Refusals(redis).note("mail", "signature")
+
+    page = operator.client.get("/").text
+
+    assert "Turned away at the door" in page
+    assert "Channel mail turned away a request" in page
 
 
 def test_without_redis_a_page_is_503(make: Callable[..., Flask], operator: Browser, away: Redis) -> None:

@@ -149,11 +149,15 @@ local function move(id, to, t, due, why, by)
     put(id, 'finished', t)
     redis.call('ZADD', P .. 'finished', t, id)
     redis.call('ZADD', P .. 'bodies', t, id)
+    if redis.call('HGET', P .. 'request:' .. (get(id, 'request') or ''), 'blob') == '1' then
+      redis.call('ZADD', P .. 'heavy', t, id)
+    end
     expire_keys(id, true, t)
   elseif FINISHED[from] then
     redis.call('HDEL', event_key(id), 'finished')
     redis.call('ZREM', P .. 'finished', id)
     redis.call('ZREM', P .. 'bodies', id)
+    redis.call('ZREM', P .. 'heavy', id)
     expire_keys(id, false, t)
   end
 end
