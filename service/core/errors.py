@@ -151,6 +151,11 @@ class LedgerError(BridgeError):
 class NoSuchEvent(LedgerError):  # noqa: N818
     """No event has that id, or its summary has been aged out."""
 
+    def __init__(self, event: str) -> None:
+        super().__init__(
+            f"No event {event}: it never was, retention has aged it out, or it still waits in a spool"
+        )
+
 
 class Forbidden(LedgerError):  # noqa: N818
     """The event's state does not allow the operation."""
