@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from marshmallow import ValidationError
@@ -17,16 +19,23 @@ if TYPE_CHECKING:
     from marshmallow import Schema
 
 MAX_DEPTH = 32
+# Measured: 25 MB of `[],` are 1.2 GB of lists and 7 seconds. The largest batch of mails has a few 100,000.
+MAX_PIECES = 1_000_000
+# A text, or what begins a value; a text that does not end is one all the same, which keeps it linear.
+_PIECE = re.compile(r'[\[{,]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
-def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON is any
+def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH, pieces: int = MAX_PIECES) -> Any:  # noqa: ANN401 - JSON is any
     """Give the value that the body holds.
 
     NaN and infinities are refused, lone surrogates replaced; of a repeated key the last counts.
-    Unless `strict`, a body that is not UTF-8 is read as Windows-1252. Raises UnreadableError.
+    Unless `strict`, a body that is not UTF-8 is read as Windows-1252. Raises UnreadableError, also
+    over so many brackets, commas and texts: nothing is built of them before they are counted.
     """
     try:
         text = body.decode("utf-8-sig") if strict else decode(body)
+        if _has_more_than(pieces, text):
+            raise UnreadableError(f"the JSON has more than {pieces} pieces")
         return _tame(json.loads(text, parse_constant=_refuse, parse_float=_finite), depth)
     except RecursionError as error:
         raise UnreadableError(f"the JSON is nested deeper than {depth}") from error
@@ -34,9 +43,14 @@ def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH) -> A
         raise UnreadableError(f"the body is not JSON: {error}") from error
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def _has_more_than(pieces: int, text: str) -> bool:
+    # What a text holds may only look like pieces: then they are counted one by one.
+    return sum(map(text.count, '[{,"')) > pieces and any(islice(_PIECE.finditer(text), pieces, None))
+
+
+def read_object(body: bytes, *, pieces: int = MAX_PIECES) -> dict[str, Any]:
     """Give the object that the body holds, read leniently; raises UnreadableError if it is none."""
-    value = read_json(body)
+    value = read_json(body, pieces=pieces)
     if not isinstance(value, dict):
         raise UnreadableError("the JSON is not an object")
     return value
@@ -106,5 +120,6 @@ def _tame(value: object, depth: int) -> object:
             raise RecursionError
         if isinstance(value, dict):
             return {whole(key): _tame(inner, depth - 1) for key, inner in value.items()}
-        return [_tame(inner, depth - 1) for inner in value]
+        # Files come as lists of millions of numbers.
+        return [inner if type(inner) is int else _tame(inner, depth - 1) for inner in value]
     return value

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_MAX_BYTE = 255
-
 
 class Forwardemail(Source):
     """Mail that a Forward Email alias posts to a URL.
@@ -53,7 +51,8 @@ class Forwardemail(Source):
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event of the raw mail, or else of Forward Email's own parsing."""
         del part
-        body = load(_Inbound(), read_object(verified.request.body))
+        # Each byte of a file is a number.
+        body = load(_Inbound(), read_object(verified.request.body, pieces=len(verified.request.body)))
         if not body:
             raise UnreadableError("no field of a Forward Email mail")
         session = body.get("session", {})
@@ -138,9 +137,11 @@ def _content(told: Any) -> bytes:  # noqa: ANN401 - what JSON made of a Buffer
     data = told.get("data") if isinstance(told, dict) else told
     if isinstance(data, str):
         return base64_bytes(data)
-    if isinstance(data, list) and all(type(each) is int and 0 <= each <= _MAX_BYTE for each in data):
-        return bytes(data)
-    return b""
+    try:
+        return bytes(data) if isinstance(data, list) else b""
+    except (TypeError, ValueError):
+        # Something in it is no number, or none of a byte.
+        return b""
 
 
 def _read(request: InboundRequest) -> Signed:

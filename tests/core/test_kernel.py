@@ -176,6 +176,7 @@ def test_a_multipart_part_may_hold_bytes_of_any_charset() -> None:
         request(("Content-Type", "multipart/form-data; boundary=b"), body=b"rubbish"),
         request(("Content-Type", "application/x-www-form-urlencoded"), body=b"&".join([b"a=b"] * 6000)),
         multipart(*[b'Content-Disposition: form-data; name="a"\r\n\r\n'] * (forms.MAX_FIELDS + 1)),
+        multipart(b'Content-Disposition: form-data; name="a"' + b";" * forms.MAX_PARAMETERS + b"\r\n\r\n"),
     ],
 )
 def test_a_body_that_is_no_form_raises(broken: InboundRequest) -> None:
