@@ -195,7 +195,7 @@ def refuse(error: RequestError) -> Response:
     source: Source | None = g.get("source")
     status = error.status
     if isinstance(error, Unauthorized) and source is not None:
-        status = source.answers.unauthorized
+        status = source.answers.refusing(error.reason)
     if isinstance(error, Unavailable) and source is not None:
         status = source.answers.unavailable
     g.status = error.reason if isinstance(error, Unauthorized) else error.title

@@ -49,8 +49,8 @@ class RequestError(BridgeError):
 class Unauthorized(RequestError):  # noqa: N818 - named as the HTTP status is
     """A signature, token or password is missing, wrong, or outside its time window.
 
-    `reason` is a short word for logs and metrics (`signature`, `stale`, `token`, `basic`); the
-    message never says what would have been right.
+    `reason` is a short word for logs and metrics (`signature`, `stale`, `token`, `basic`,
+    `topic`, `address`); the message never says what would have been right.
     """
 
     status = 401

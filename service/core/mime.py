@@ -115,8 +115,8 @@ class _Part(Message):
     def content(self, bulk: _Bulk) -> bytes:
         """Give the decoded content of a part that has no others within."""
         # What `get_payload()` gives has lost its bytes where they are not ASCII.
-        if isinstance(self._payload, str):
-            self._payload = bulk.put_back(self._payload)
+        payload = self._payload
+        self._payload = bulk.put_back(payload) if isinstance(payload, str) else payload
         content = self.get_payload(decode=True)
         return content if isinstance(content, bytes) else b""
 

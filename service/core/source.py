@@ -54,10 +54,18 @@ class Reply:
 
 @dataclass(frozen=True)
 class Answers:
-    """The vendor's own status codes where the usual ones would lose mail."""
+    """The vendor's own status codes where the usual ones would lose mail.
+
+    `signature` is for the vendor's own signature, where a lock of ours is answered otherwise.
+    """
 
     unauthorized: int = 401
     unavailable: int = 503
+    signature: int | None = None
+
+    def refusing(self, reason: str) -> int:
+        """Give the code for a request whose lock, by that name, does not hold."""
+        return self.signature if reason == "signature" and self.signature else self.unauthorized
 
 
 @dataclass(frozen=True)

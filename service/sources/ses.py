@@ -16,7 +16,7 @@ from service.core.json_body import load, read_object, scalar_text
 from service.core.mail import mail_event
 from service.core.mime import read_mail
 from service.core.signing.sns import SnsScheme, is_amazons
-from service.core.source import Part, Reply, Source, SourceOptions, content_key, vendor_key
+from service.core.source import Answers, Part, Reply, Source, SourceOptions, content_key, vendor_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,9 @@ class Ses(Source):
     Identity: SES's `messageId`, the same whichever topic or rule brings the mail, and SNS's `MessageId`.
 
     Answers: SNS takes a 4xx for handled and never sends again; 503 is sent again, by default 3 times
-    20 seconds apart. A certificate that cannot be fetched is a 503.
+    20 seconds apart. A certificate that cannot be fetched is a 503, and so is a signature that does not
+    hold: it may be a pinned certificate that Amazon has replaced. A topic of somebody else's, and a lock
+    of ours, is a 401: SNS sends no password before it was asked for one.
 
     Docs: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
     https://docs.aws.amazon.com/ses/latest/dg/receiving-email-notifications-contents.html
@@ -54,6 +56,7 @@ class Ses(Source):
     # SNS posts JSON and calls it text.
     content_types = ("text/plain", "application/json")
     needs = ("topics",)
+    answers = Answers(signature=503)
 
     def __init__(self, options: SourceOptions, **rest: Callable[[], float]) -> None:
         super().__init__(options, **rest)
@@ -70,7 +73,7 @@ class Ses(Source):
             return None
         url = scalar_text(message.get("SubscribeURL"))
         if not is_amazons(url):
-            raise Unauthorized("signature", "The subscription's address is not one of Amazon's")
+            raise Unauthorized("address", "The subscription's address is not one of Amazon's")
         self.options.fetch(url, limit=_MAX_ANSWER)
         return Reply('{"status": "subscribed"}\n', "application/json")
 

@@ -132,6 +132,43 @@ def test_a_certificate_that_cannot_be_had_is_no_refusal(content: bytes) -> None:
         check(SnsScheme((TOPIC,), "", Net(content)), message())
 
 
+def test_a_certificate_that_could_not_be_had_is_not_asked_for_again_at_once() -> None:
+    net = Net()
+    scheme = SnsScheme((TOPIC,), "", net)
+
+    for later in (0, 14.9, 15, 16):
+        with pytest.raises(Unavailable):
+            check(scheme, message(), now=NOW + later)
+    assert net.asked == [URL] * 2
+
+    net.content = pem(KEY)
+    with pytest.raises(Unavailable):
+        check(scheme, message(), now=NOW + 29)
+    check(scheme, message(), now=NOW + 30)
+    assert net.asked == [URL] * 3
+
+
+def test_a_clock_that_was_set_back_keeps_no_certificate_away() -> None:
+    net = Net()
+    scheme = SnsScheme((TOPIC,), "", net)
+    with pytest.raises(Unavailable):
+        check(scheme, message())
+    net.content = pem(KEY)
+
+    check(scheme, message(), now=NOW - 3600)
+
+
+def test_only_so_many_failures_are_remembered() -> None:
+    net = Net()
+    scheme = SnsScheme((TOPIC,), "", net)
+
+    for number in (*range(17), 0):
+        with pytest.raises(Unavailable):
+            check(scheme, message(SigningCertURL=URL.replace("made-up", str(number))))
+
+    assert len(net.asked) == 18
+
+
 def test_a_certificate_is_good_for_its_time_only() -> None:
     with pytest.raises(Unauthorized, match="not valid now"):
         check(SnsScheme((TOPIC,), "", Net(pem(KEY))), message(), now=NOW + 366 * 86_400)

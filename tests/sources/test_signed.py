@@ -14,9 +14,12 @@ from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, from_ledger
 from service.core.source import SourceOptions
-from tests.fixtures_http import load_channel
+from tests.fixtures_http import FIXTURES, Case, load_channel
+from tests.sources.test_contract import client_of, post
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from service.core.source import Source
 
 BODY = '{"hello":"wörld"}'.encode()
@@ -102,6 +105,17 @@ def test_a_subscription_that_cannot_be_confirmed_is_to_be_sent_again() -> None:
 
     with pytest.raises(Unavailable):
         source.handshake(verified)
+
+
+def test_what_amazon_is_to_send_again_is_no_4xx_and_what_is_not_is_none_of_503(redis: Redis) -> None:
+    """SNS takes a 4xx for handled; a signature that does not hold may be a pinned certificate's fault."""
+    client = client_of("ses", redis)
+    codes = {
+        detail: post(client, Case(FIXTURES / "ses" / f"{detail}.http").request).status_code
+        for detail in ("forged__message", "forged__topic_of_others", "forged__subscription_elsewhere")
+    }
+
+    assert list(codes.values()) == [503, 401, 401]
 
 
 def test_no_subscription_leads_elsewhere() -> None:

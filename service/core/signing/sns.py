@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from service.core.fetch import Fetch
     from service.core.request import InboundRequest
 
+_T = TypeVar("_T")
+
 _HOST = re.compile(r"sns\.[a-z0-9-]{3,40}\.amazonaws\.com(?:\.cn)?")
 _HASHES = {"1": SHA1, "2": SHA256}
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -40,6 +42,8 @@ _SIGNED = {
 _MAX_URL = 2048
 _MAX_CERTIFICATE = 32_768
 _MAX_CACHED = 16
+# After a failure nobody asks for that certificate again for so many seconds; SNS sends again after 20.
+_SPARED = 15.0
 
 
 def is_amazons(url: str) -> bool:
@@ -63,6 +67,7 @@ class SnsScheme:
         self._topics = frozenset(topics)
         self._fetch = fetch
         self._known: dict[str, Certificate] = {}
+        self._failed: dict[str, float] = {}
         try:
             self._pinned = _certificate(pinned.encode()) if pinned else None
         except ValueError as error:
@@ -77,7 +82,7 @@ class SnsScheme:
         try:
             message = read_object(request.body)
         except UnreadableError as error:
-            raise Unauthorized("signature", "The body is not a message of SNS") from error
+            raise Unauthorized("topic", "The body is not a message of SNS") from error
         if _text(message, "TopicArn") not in self._topics:
             raise Unauthorized("topic", "The topic is not among the channel's topics")
         hashed = _HASHES.get(_text(message, "SignatureVersion"))
@@ -102,22 +107,30 @@ class SnsScheme:
         if self._pinned is not None:
             return _rsa(self._pinned)
         if not is_amazons(url) or not urlsplit(url).path.endswith(".pem"):
-            raise Unauthorized("signature", "The certificate's address is not one of Amazon's")
-        certificate = self._known.get(url) or self._fetched(url)
+            raise Unauthorized("address", "The certificate's address is not one of Amazon's")
+        certificate = self._known.get(url) or self._fetched(url, now)
         moment = datetime.fromtimestamp(now, UTC)
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             raise Unauthorized("signature", "The certificate is not valid now")
         return _rsa(certificate)
 
-    def _fetched(self, url: str) -> Certificate:
+    def _fetched(self, url: str, now: float) -> Certificate:
+        # Anybody can write messages for a topic whose name they know: none of them is worth a second wait.
+        if 0 <= now - self._failed.get(url, -_SPARED) < _SPARED:
+            raise Unavailable("The certificate of the signature could not be had just now")
         try:
             certificate = _certificate(self._fetch(url, limit=_MAX_CERTIFICATE))
-        except ValueError as error:
-            raise Unavailable("The certificate of the signature cannot be read") from error
-        if len(self._known) >= _MAX_CACHED:
-            self._known.clear()
-        self._known[url] = certificate
+        except (ValueError, Unavailable) as error:
+            _room_in(self._failed)[url] = now
+            raise Unavailable("The certificate of the signature cannot be had") from error
+        _room_in(self._known)[url] = certificate
         return certificate
+
+
+def _room_in(known: dict[str, _T]) -> dict[str, _T]:
+    if len(known) >= _MAX_CACHED:
+        known.clear()
+    return known
 
 
 def canonical(message: dict[str, Any]) -> bytes:
