@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent
 from service.core.finder import label_of
-from service.core.forms import MULTIPART, URLENCODED, read_form
+from service.core.forms import MULTIPART, URLENCODED, read_form, without_fields
 from service.core.json_body import read_object
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.submission import MAX_ANSWERS, linked, links, named, submission, text_of
@@ -17,6 +17,7 @@ from service.core.submission import MAX_ANSWERS, linked, links, named, submissio
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.core.request import InboundRequest
     from service.core.signing import Verified
 
 _QUESTION = re.compile(r"q[0-9]{1,6}_(.+)")
@@ -45,7 +46,7 @@ class Jotform(Source):
     Fields: the answers stand in the part `rawRequest`, a JSON object whose keys are `q3_name`, without the
     questions; those stand only in `pretty`, as `Question:answer, Question:answer`. An answer that is
     found there gets its question, the others the name in their key. Uploaded files are links under the
-    key without `q3_`. `webhookURL` repeats the URL with its token and is left out.
+    key without `q3_`. `webhookURL` repeats the URL with its token, and is not even stored.
 
     Docs: https://www.jotform.com/help/245-how-to-setup-a-webhook-with-jotform/
     """
@@ -86,6 +87,10 @@ class Jotform(Source):
         return submission(
             told, self.options.fields, hidden=hidden, files=files, title=form.text("formTitle").strip()
         )
+
+    def kept(self, request: InboundRequest) -> InboundRequest:
+        """Leave the URL with its token out."""
+        return super().kept(without_fields(request, {"webhookURL"}))
 
 
 def _own(value: object) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.core.errors import Unauthorized, UnreadableError
-from service.core.forms import MULTIPART, URLENCODED, Form, read_form
+from service.core.forms import MULTIPART, URLENCODED, Form, read_form, without_fields
 from service.core.json_body import read_json
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mime import read_mail
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _HOUR = 3600.0
+_SIGNATURES = ("signature", "parent-signature")
 # Fields that Mailgun adds; every header of the mail is posted as a field of its own as well.
 _OURS = frozenset(
     (
@@ -94,6 +95,10 @@ class Mailgun(Source):
             )
         )
 
+    def kept(self, request: InboundRequest) -> InboundRequest:
+        """Leave the signatures out: they would hold for any other body, at another channel."""
+        return super().kept(without_fields(request, _SIGNATURES))
+
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Append timestamp, token and signature of now: the last value of a field is the one meant."""
         given = read_form(request)
@@ -122,7 +127,7 @@ def _read(request: InboundRequest) -> Signed:
     except UnreadableError as error:
         raise Unauthorized("signature", "The body with the signature cannot be read") from error
     return Signed(
-        signatures=[form.text("signature"), form.text("parent-signature")],
+        signatures=[form.text(name) for name in _SIGNATURES],
         message=form.raw("timestamp") + form.raw("token"),
         stamp=form.text("timestamp"),
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from service.core.signing import Verified
 
 _MAX_ANSWER = 65_536
+_UNKEPT = frozenset({"Signature", "UnsubscribeURL"})
 
 
 class Ses(Source):
@@ -105,6 +106,12 @@ class Ses(Source):
         encoding = (receipt.get("action") or {}).get("encoding") or ""
         sender = event.get("mail", {}).get("source")
         return mail_event(read_mail(_raw(content, encoding), recipient=recipients[0], envelope_from=sender))
+
+    def kept(self, request: InboundRequest) -> InboundRequest:
+        """Leave out what ends the subscription for whoever opens it, and the signature."""
+        message = read_object(request.body)
+        rest = {name: value for name, value in message.items() if name not in _UNKEPT}
+        return super().kept(replace(request, body=json.dumps(rest).encode()))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Sign by a private key: Amazon keeps the real ones."""

@@ -11,7 +11,7 @@ from marshmallow import EXCLUDE, Schema, fields
 from service.core.answers import file_at, form_event, is_link
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.events import Answer, File
-from service.core.forms import URLENCODED, Form, read_form
+from service.core.forms import URLENCODED, Form, read_form, without_fields
 from service.core.json_body import load, read_json
 from service.core.signing import same
 from service.core.source import Part, Source, content_key, vendor_key
@@ -79,6 +79,10 @@ class Wufoo(Source):
             Answer(name, text, name) for name, text in held.items() if _is_field(name) and name not in told
         ]
         return form_event(answers, self.options.fields, files=files, origin=_form(form).get("name", ""))
+
+    def kept(self, request: InboundRequest) -> InboundRequest:
+        """Leave the handshake key out."""
+        return super().kept(without_fields(request, {_KEY}))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the key in the body."""
