@@ -18,7 +18,7 @@ from config.schema import MAX_CAPTURES
 from service.core import signing
 from service.core.capture import parse_http
 from service.core.captures import CAPTURES, Captures
-from service.core.errors import ConfigError
+from service.core.errors import ConfigError, RequestError
 from service.core.mapping.draft import as_payload
 from service.core.mapping.mapper import map_event
 from service.core.request import Headers
@@ -156,14 +156,23 @@ def preview(channel: str, file: BinaryIO, *, as_json: bool) -> None:
 @click.command()
 @click.argument("channel")
 @click.argument("file", type=click.File("rb"))
-def send(channel: str, file: BinaryIO) -> None:
-    """Sign a captured request as the vendor would now, and post it to the running bridge."""
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your own private key, where the vendor signs with one (sendgrid, ses).",
+)
+def send(channel: str, file: BinaryIO, key: Path | None) -> None:
+    """Sign a captured request as the vendor would now, and post it to the running bridge.
+
+    Where only the vendor can sign, the request is posted with the signature it has; to sign it anew, make
+    a key pair, put its public half into a trial channel, and give the private one with --key.
+    """
     with plain_errors():
         found = settings()
         door = _door(open_doors(configuration(found)), channel)
         url = f"{_base(found)}/hooks/{channel}"
         request = replace(parse_http(file.read()), url=url)
-        signed = _unlock(request, door)
+        signed = _unlock(request, door, None if key is None else key.read_bytes())
         try:
             answer = requests.request(
                 signed.method,
@@ -181,8 +190,11 @@ def send(channel: str, file: BinaryIO) -> None:
             raise SystemExit(REFUSED)
 
 
-def _unlock(request: InboundRequest, door: Door) -> InboundRequest:
-    """Put our own locks' keys into the request, then let the source sign it."""
+def _unlock(request: InboundRequest, door: Door, key: bytes | None) -> InboundRequest:
+    """Put our own locks' keys into the request, then let the source sign it; `key` is for one of its own.
+
+    Raises ConfigError where such a key opens nothing.
+    """
     dropped = {"host", "content-length", "authorization", "x-bridge-token", "connection", "accept"}
     pairs = [pair for pair in request.headers if pair[0].lower() not in dropped]
     # Not the page that a form shows to people: what became of it, or each field that is wrong.
@@ -191,12 +203,34 @@ def _unlock(request: InboundRequest, door: Door) -> InboundRequest:
     if locks.tokens:
         pairs.append(("X-Bridge-Token", locks.tokens[0].decode()))
     unlocked = replace(request, headers=Headers.of(pairs))
-    if locks.secrets:
-        unlocked = door.source.sign(unlocked, locks.secrets[0])
+    unlocked = _signed(unlocked, door, key)
     if locks.basic:
         header = f"Basic {base64.b64encode(locks.basic[0]).decode()}"
         unlocked = replace(unlocked, headers=Headers.of([*unlocked.headers, ("Authorization", header)]))
+    if key is not None:
+        try:
+            door.source.verify(unlocked)
+        except RequestError as error:
+            why = f"--key: channel {door.channel.name} does not take what it signs: {error}"
+            raise ConfigError([f"{why}; its `{door.source.locked_by}` must be the public half"]) from error
     return unlocked
+
+
+def _signed(request: InboundRequest, door: Door, key: bytes | None) -> InboundRequest:
+    source, secrets = door.source, door.source.options.locks.secrets
+    if not source.locked_by:
+        if key is not None:
+            raise ConfigError([f"--key: {source.label} does not sign with a key pair"])
+        return source.sign(request, secrets[0]) if secrets else request
+    if key is not None:
+        return source.sign(request, key)
+    click.echo(
+        f"note: only {source.label} can sign; this is posted with the signature it has. To sign it here: "
+        f"make a key pair, put the public half into `{source.locked_by}` of a trial channel, and give the "
+        f"private one with --key (docs/sources/{source.name}.md)",
+        err=True,
+    )
+    return request
 
 
 def _show_previews(previews: list[Preview]) -> None:

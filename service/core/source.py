@@ -122,6 +122,9 @@ class Source(ABC):
     verdict: ClassVar[bool] = False
     # Methods beside POST that the vendor uses to probe the URL; answered 200 and nothing else.
     probes: ClassVar[tuple[str, ...]] = ("HEAD", "GET")
+    # The key of the channel that holds the public half where the vendor signs with a private key of its own:
+    # to sign, `bridge send` is given another pair.
+    locked_by: ClassVar[str] = ""
     # The sender is told what became of it: see `tell`.
     receipts: ClassVar[bool] = False
 

@@ -49,6 +49,7 @@ class SendGrid(Source):
     label = "SendGrid"
     content_types = (MULTIPART,)
     answers = Answers(unauthorized=503)
+    locked_by = "secret"
 
     def scheme(self) -> Scheme:
         """Give the signature by SendGrid's key over time and body."""
@@ -86,7 +87,7 @@ class SendGrid(Source):
         )
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
-        """Set time and signature, by a private key: SendGrid keeps the real one."""
+        """Set time and signature, by a private key of our own: SendGrid keeps the real one."""
         stamp = {_STAMP.replace("-", "_"): str(int(self.clock()))}
         stamped = replace(request, headers=request.headers.replaced(**stamp))
         signature = {_SIGNATURE.replace("-", "_"): _SCHEME.sign(_read(stamped).message, secret)}

@@ -58,6 +58,7 @@ class Ses(Source):
     content_types = ("text/plain", "application/json")
     needs = ("topics",)
     answers = Answers(signature=503)
+    locked_by = "certificate"
 
     def __init__(self, options: SourceOptions, **rest: Callable[[], float]) -> None:
         super().__init__(options, **rest)
@@ -114,7 +115,7 @@ class Ses(Source):
         return super().kept(replace(request, body=json.dumps(rest).encode()))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
-        """Sign by a private key: Amazon keeps the real ones."""
+        """Sign by a private key of our own: Amazon keeps the real ones."""
         message = read_object(request.body)
         signed = {**message, "Signature": self._scheme.sign(message, secret)}
         return replace(request, body=json.dumps(signed).encode())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from config.channels import load_config
 from config.settings import load_settings
@@ -13,6 +15,7 @@ from service.app import create_app
 from service.core.capture import parse_http
 from service.core.errors import UnreadableError
 from tests.cli.conftest import CONFIG, FORM, printed
+from tests.fixtures_http import FIXTURES, cases, load_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,6 +157,70 @@ def test_send_shows_no_page_but_what_became_of_it(
 
     assert '200 {"status":"accepted"' in taken.output
     assert '"field":"email"' in refused.output
+
+
+@pytest.fixture
+def foreign(environment: pytest.MonkeyPatch, redis: Redis) -> Iterator[None]:
+    """Serve channels of the vendors that sign with a key pair, with keys of our own in the vendors' place."""
+    text = CONFIG
+    for name in ("sendgrid", "ses"):
+        lines = (FIXTURES / name / "channel.toml").read_text("utf-8").splitlines(keepends=True)
+        text += "[[channels]]\n" + "".join(line for line in lines if not line.startswith(("now =", "key =")))
+    environment.setenv("BRIDGE_CONFIG", text)
+    with running(create_app(load_settings({}), load_config(text, environ={}), redis)) as base:
+        environment.setenv("BRIDGE_PUBLIC_URL", base)
+        yield
+
+
+@pytest.mark.parametrize(("name", "detail"), [("sendgrid", "forged__unsigned"), ("ses", "forged__message")])
+@pytest.mark.usefixtures("foreign")
+def test_send_signs_with_a_key_of_ours_in_the_place_of_the_vendors(
+    name: str, detail: str, bridge: Callable[..., Result], tmp_path: Path
+) -> None:
+    case, key = str(FIXTURES / name / f"{detail}.http"), tmp_path / "trial.key"
+    key.write_bytes(load_channel(name).key)
+
+    bare, signed = bridge("send", name, case), bridge("send", name, case, "--key", str(key))
+
+    assert bare.exit_code == 1
+    assert "can sign; this is posted with the signature it has" in bare.stderr
+    assert f"docs/sources/{name}.md" in bare.stderr
+    assert '200 {"status":"accepted"' in signed.output
+    assert signed.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "half"), [("sendgrid", "its `secret` must be"), ("ses", "its `certificate` must be")]
+)
+@pytest.mark.usefixtures("foreign")
+def test_send_says_where_the_other_half_of_a_key_belongs(
+    name: str, half: str, bridge: Callable[..., Result], tmp_path: Path
+) -> None:
+    case, key = next(case for case in cases(name) if case.outcome == "accepted"), tmp_path / "trial.key"
+    made = (
+        ec.generate_private_key(ec.SECP256R1())
+        if name == "sendgrid"
+        else rsa.generate_private_key(65537, 2048)
+    )
+    key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    result = bridge("send", name, str(case.path), "--key", str(key))
+
+    assert result.exit_code == 1
+    assert half in result.output
+
+
+@pytest.mark.usefixtures("foreign")
+def test_send_takes_no_key_for_a_vendor_that_has_none_and_nothing_that_is_none(
+    bridge: Callable[..., Result], tmp_path: Path
+) -> None:
+    case = str(FIXTURES / "sendgrid" / "forged__unsigned.http")
+
+    other = bridge("send", "website", captured(tmp_path, FORM), "--key", captured(tmp_path, FORM))
+    none = bridge("send", "sendgrid", case, "--key", captured(tmp_path, FORM))
+
+    assert "does not sign with a key pair" in other.output
+    assert "not a private key on the curve P-256" in none.output
 
 
 def test_send_reports_a_refusal(bridge: Callable[..., Result], served: str, tmp_path: Path) -> None:

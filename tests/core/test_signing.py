@@ -210,6 +210,8 @@ def test_ecdsa_holds_with_the_key_as_der_or_as_pem() -> None:
     given = request(b"\xff body", Stamp="1000", Sign=ECDSA.sign(b"1000\xff body", private(P256)))
     pem = P256.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
+    own = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert holds(ECDSA, request(b"", Stamp="1000", Sign=ECDSA.sign(b"1000", own)), pem, now=1000)
     assert holds(ECDSA, given, b"rubbish", public(P256.public_key()), now=1000)
     assert holds(ECDSA, given, pem, now=1000)
     assert not holds(ECDSA, given, pem, now=1061)
@@ -238,5 +240,5 @@ def test_only_keys_on_p256_hold(key: ec.EllipticCurvePrivateKey) -> None:
     ids=["rubbish", "public", "ed25519"],
 )
 def test_what_is_no_private_key_of_ecdsa_does_not_sign(secret: bytes) -> None:
-    with pytest.raises(UnreadableError, match="only the vendor can sign"):
+    with pytest.raises(UnreadableError, match="not a private key on the curve P-256"):
         ECDSA.sign(b"", secret)

@@ -246,5 +246,5 @@ def test_what_is_pinned_is_a_certificate_with_an_rsa_key(pinned: str) -> None:
 
 
 def test_only_an_rsa_key_signs() -> None:
-    with pytest.raises(UnreadableError, match="only Amazon can sign"):
+    with pytest.raises(UnreadableError, match="not a private key of RSA"):
         SnsScheme((), "", Net()).sign(message(), private(ed25519.Ed25519PrivateKey.generate()))

@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as _PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
-    load_der_private_key,
     load_der_public_key,
     load_pem_public_key,
 )
 
 from service.core.errors import Unauthorized, UnreadableError
+from service.core.signing.keys import private_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,13 +47,10 @@ class EcdsaScheme:
         self.window.check(signed.stamp, now)
 
     def sign(self, message: bytes, secret: bytes) -> str:
-        """Give the signature by a private key (base64 of DER), for tests: the vendor keeps the real one."""
-        try:
-            key = load_der_private_key(base64.b64decode(secret, validate=True), None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            key = None
+        """Give the signature by a private key of our own: the vendor keeps the real one."""
+        key = private_key(secret)
         if not isinstance(key, _PrivateKey):
-            raise UnreadableError("only the vendor can sign: this channel's secret is a public key")
+            raise UnreadableError("not a private key on the curve P-256, as PEM or as base64 of DER")
         return base64.b64encode(key.sign(message, ECDSA(SHA256()))).decode()
 
 

@@ -16,11 +16,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import load_der_private_key
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from service.core.errors import ConfigError, Unauthorized, Unavailable, UnreadableError
 from service.core.json_body import read_object
+from service.core.signing.keys import private_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,10 +96,10 @@ class SnsScheme:
             raise Unauthorized("signature", "The signature is wrong") from error
 
     def sign(self, message: dict[str, Any], secret: bytes) -> str:
-        """Give the signature by a private key (base64 of DER), for tests: Amazon keeps the real ones."""
-        key = load_der_private_key(base64.b64decode(secret), None)
+        """Give the signature by a private key of our own: Amazon keeps the real ones."""
+        key = private_key(secret)
         if not isinstance(key, RSAPrivateKey):
-            raise UnreadableError("only Amazon can sign: no RSA key was given")
+            raise UnreadableError("not a private key of RSA, as PEM or as base64 of DER")
         hashed = _HASHES.get(_text(message, "SignatureVersion"), SHA256)
         return base64.b64encode(key.sign(canonical(message), PKCS1v15(), hashed())).decode()
 
