@@ -184,7 +184,9 @@ def _ignored(source: Source, verified: Verified) -> Response:
 
 
 def _as_response(reply: Reply) -> Response:
-    response = Response(reply.body, status=reply.status, content_type=reply.content_type)
+    response = Response(
+        reply.body, status=reply.status, content_type=reply.content_type, headers=reply.headers
+    )
     if reply.location:
         response.headers["Location"] = reply.location
     return response

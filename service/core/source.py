@@ -53,6 +53,7 @@ class Reply:
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
     location: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

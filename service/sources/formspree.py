@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marshmallow import EXCLUDE, Schema, fields
 
+from service.core import signing
 from service.core.errors import UnreadableError
 from service.core.finder import steers
 from service.core.json_body import load, read_object
 from service.core.signing import HmacScheme, Signed, Window
-from service.core.source import Key, Part, Source, canonical_key
+from service.core.source import Key, Part, Reply, Source, canonical_key
 from service.core.submission import flat, stamped, submission, text_of
 from service.core.text import is_address
 
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _STAMP = "_date"
+_HOOK = "X-Hook-Secret"
+_SIGNATURE = "Formspree-Signature"
+_PRINTABLE = re.compile(r"[!-~]{1,200}")
+# What a request without anything to say may hold.
+_NOTHING = frozenset({b"", b"{}", b"null"})
 
 
 class Formspree(Source):
@@ -28,6 +35,9 @@ class Formspree(Source):
 
     Authentication: `Formspree-Signature: t=<seconds>,v1=<hex>`, HMAC-SHA256 of `<seconds>.<body>` with the
     webhook's secret, within five minutes.
+
+    Handshake: the type *REST hook* first posts nothing but `X-Hook-Secret`, which is sent back. Formspree does
+    not say that it signs this, so the `secret` of the channel is not asked for; its `token` and `basic` are.
 
     Identity: no id is sent. A hash of form and submission: for good where `_date` says when it was made, else
     for a day.
@@ -39,6 +49,7 @@ class Formspree(Source):
     type *Build hook* sends, makes no ticket.
 
     Docs: https://help.formspree.io/hc/en-us/articles/360015234873-Webhooks
+    https://resthooks.org/docs/security/
     https://help.formspree.io/hc/en-us/articles/49066877608723
     """
 
@@ -49,6 +60,17 @@ class Formspree(Source):
     def scheme(self) -> Scheme:
         """Give the HMAC over time and body."""
         return _SCHEME
+
+    def verify(self, request: InboundRequest) -> Verified:
+        """Open every lock of the channel; for a confirmation, which holds nothing, all but the signature."""
+        if not _hook_secret(request) or request.headers.all(_SIGNATURE):
+            return super().verify(request)
+        return signing.verify(request, replace(self.options.locks, secrets=()), clock=self.clock)
+
+    def handshake(self, verified: Verified) -> Reply | None:
+        """Send the secret of a REST hook back; nothing of such a request is kept."""
+        secret = _hook_secret(verified.request)
+        return Reply("", headers=((_HOOK, secret),)) if secret else None
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give the submission, known by all it says; nothing where the body is empty."""
@@ -86,8 +108,14 @@ class Formspree(Source):
         return replace(request, headers=request.headers.replaced(Formspree_Signature=told))
 
 
+def _hook_secret(request: InboundRequest) -> str:
+    """Give the secret of a request that does nothing but confirm a REST hook, or nothing."""
+    secret = request.headers.get(_HOOK)
+    return secret if request.body.strip() in _NOTHING and _PRINTABLE.fullmatch(secret) else ""
+
+
 def _read(request: InboundRequest) -> Signed:
-    return stamped(request.headers.get("Formspree-Signature"), request.body, "v1")
+    return stamped(request.headers.get(_SIGNATURE), request.body, "v1")
 
 
 _SCHEME = HmacScheme(_read, window=Window(back=300, ahead=300))

@@ -10,10 +10,16 @@ import pytest
 from service.core.answers import MAX_ANSWERS, MAX_FILES, file_at, files_of, form_event, names_of, text_of
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.events import Answer, Sender
+from service.core.signing import Locks
+from tests.fixtures_http import sign_again
+from tests.sources.test_contract import client_of, source_of
 from tests.sources.test_details import BODY, request, source
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from service.core.request import InboundRequest
+    from service.web import Web
 
 HUBSPOT_URL = "https://support.example.com/in/hubspot/acme?x=1"
 HUBSPOT_V3 = {
@@ -111,3 +117,56 @@ def test_a_field_for_an_address_that_holds_none_is_told_as_an_answer() -> None:
 
     assert (event.subject, event.body) == ("Hello", "Hello")
     assert event.answers == (Answer("E-mail", "later"),)
+
+
+HOOK = "/hooks/formspree"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" null\r\n"])
+def test_formspree_gets_the_secret_of_its_rest_hook_back_and_nothing_is_kept(
+    body: bytes, redis: Redis
+) -> None:
+    client = client_of("formspree", redis)
+    signed = sign_again(source_of("formspree"), request("application/json", body, X_Hook_Secret="made-up-1"))
+
+    answers = [
+        client.post(HOOK, data=body, headers={"X-Hook-Secret": "made-up-1"}),
+        client.post(HOOK, data=body, headers=list(signed.headers)),
+    ]
+
+    web: Web = client.application.extensions["bridge"]
+    assert [answer.headers.get("X-Hook-Secret") for answer in answers] == ["made-up-1"] * 2
+    assert [(answer.status_code, answer.data) for answer in answers] == [(200, b"")] * 2
+    assert web.ledger.events().events == []
+
+
+@pytest.mark.parametrize(
+    ("secret", "body", "signature"),
+    [
+        ("made-up-1", b'{"submission": {"message": "hi"}}', None),
+        ("made-up-1", b"", "t=1,v1=00"),
+        ("made up", b"", None),
+        ("a" * 201, b"", None),
+        ("", b"", None),
+    ],
+)
+def test_what_only_looks_like_a_rest_hooks_confirmation_opens_nothing(
+    secret: str, body: bytes, signature: str | None, redis: Redis
+) -> None:
+    headers = {"X-Hook-Secret": secret, "Content-Type": "application/json"}
+    if signature is not None:
+        headers["Formspree-Signature"] = signature
+
+    answer = client_of("formspree", redis).post(HOOK, data=body, headers=headers)
+
+    assert (answer.status_code, answer.headers.get("X-Hook-Secret")) == (401, None)
+
+
+def test_a_rest_hook_is_confirmed_behind_the_other_locks_only() -> None:
+    formspree = source("formspree")
+    locked = type(formspree)(replace(formspree.options, locks=Locks(tokens=(b"token-for-tests-0001",))))
+    bare = request("application/json", b"", X_Hook_Secret="made-up-1")
+
+    with pytest.raises(Unauthorized):
+        locked.verify(bare)
+    assert locked.verify(replace(bare, path_token="token-for-tests-0001")).request.path_token
