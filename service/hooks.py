@@ -141,8 +141,8 @@ def _identify(source: Source, verified: Verified) -> Sequence[Part]:
     except UnreadableError as error:
         if source.verdict:
             raise Invalid(str(error)) from error
-        # It is verified: keep it whole. The worker makes it a dead letter that can be replayed once
-        # the source is mended.
+        # It is verified: keep it whole. The worker makes it a dead letter; once the source is mended, a
+        # replay takes it apart.
         return [Part((content_key(verified.request),))]
     return parts
 

@@ -10,7 +10,14 @@ from rq.timeouts import JobTimeoutException
 
 from config.logging import get_logger
 from service.core import signing
-from service.core.errors import BridgeError, StaleToken, Unavailable, UnmappableError, VendorAway
+from service.core.errors import (
+    BridgeError,
+    SeveralEventsError,
+    StaleToken,
+    Unavailable,
+    UnmappableError,
+    VendorAway,
+)
 from service.core.ledger import Attempt, Outcome, State
 from service.core.ledger.model import moment
 from service.core.mapping.draft import as_payload
@@ -34,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from service.core.events import InboundEvent
-    from service.core.ledger import Claim, Ledger
+    from service.core.ledger import Claim, Event, Ledger
+    from service.core.signing import Verified
     from service.core.source import Memory
     from service.core.wiring import Door
     from workers.spacebring.limiter import Limiter
@@ -45,6 +53,7 @@ _log = get_logger("delivery")
 _MAX_LOOKUPS = 3
 # What came in cannot be read now, for the disk or the store it is on is away.
 _BODY_AGAIN = 60.0
+_NAMED = 10
 
 
 class Preparer:
@@ -99,7 +108,10 @@ class Preparer:
             return dead("unreadable", "what came in is no longer in the store")
         part = Part((Key(event.dedupe),), event.slice)
         verified = signing.from_ledger(request)
-        inbound = door.source.parse(verified, part)
+        try:
+            inbound = door.source.parse(verified, part)
+        except SeveralEventsError:
+            return self._taken_apart(event, door, verified)
         if event.force or not inbound.ignore:
             inbound = door.source.complete(verified, inbound, self._memory(event.channel))
         summary = _summary(inbound)
@@ -121,6 +133,25 @@ class Preparer:
             refused_requester=event.requester_refused,
         )
         return Prepared(as_payload(mapped.draft), summary)
+
+    def _taken_apart(self, event: Event, door: Door, verified: Verified) -> Outcome:
+        """Accept each event of a request that was kept whole, and end the one that stood for all.
+
+        A worker that dies in between finds them by their keys, as the door does. Raises UnreadableError
+        where it still cannot be taken apart.
+        """
+        parts = door.source.identify(verified)
+        if not parts:
+            return Outcome(
+                State.IGNORED, reason="kept whole at first, and nothing in it makes a ticket", code="split"
+            )
+        accepted = self._ledger.accept(
+            verified.request, channel=event.channel, source=event.source, lane=door.source.lane, parts=parts
+        )
+        # Two of them may be the same.
+        events = list(dict.fromkeys(accepted.events))
+        reason = f"kept whole at first, now {len(events)} events: {', '.join(events[:_NAMED])}"
+        return Outcome(State.IGNORED, reason=reason, code="split")
 
     def _finder(self, failures: int) -> Callable[[str, str], str | None]:
         def find(location: str, email: str) -> str | None:

@@ -116,6 +116,10 @@ class UnreadableError(BridgeError):
     """Verified, but not readable as this source's payload: becomes a dead letter."""
 
 
+class SeveralEventsError(UnreadableError):
+    """Kept whole, since it could not be taken apart then; now several events come of it."""
+
+
 class VendorAway(BridgeError):  # noqa: N818
     """A vendor's API does not serve us now; `retry_after` are the seconds that it asked for, if it did."""
 

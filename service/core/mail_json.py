@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema
 
-from service.core.errors import UnreadableError
+from service.core.errors import SeveralEventsError, UnreadableError
 from service.core.json_body import scalar_text
 from service.core.mail import Mail
 from service.core.mime import read_mail
@@ -95,7 +95,12 @@ def batch(value: object, what: str) -> list[Any]:
 
 
 def item_of(items: list[Any], part: Part) -> Any:  # noqa: ANN401 - JSON is any
-    """Give the item that a part names; one that names none stands for the first."""
+    """Give the item that a part names; one that names none stands for the whole.
+
+    Raises SeveralEventsError where that has more than one.
+    """
+    if not part.slice and len(items) > 1:
+        raise SeveralEventsError(f"{len(items)} events in one request")
     place = int(part.slice or 0)
     if place >= len(items):
         raise UnreadableError("the batch is empty")

@@ -155,8 +155,8 @@ class Source(ABC):
         """Name the events in the request and their keys: light and bounded, nothing is mapped yet.
 
         An empty answer means that there is nothing to keep. Raises UnreadableError where the body
-        is not this source's: it is then kept whole, under its content hash. A source with
-        `verdict` raises Invalid instead.
+        is not this source's: it is then kept whole, under its content hash, as a part without a slice.
+        A source with `verdict` raises Invalid instead.
         """
 
     @abstractmethod

@@ -36,8 +36,8 @@ class Formspree(Source):
     Authentication: `Formspree-Signature: t=<seconds>,v1=<hex>`, HMAC-SHA256 of `<seconds>.<body>` with the
     webhook's secret, within five minutes.
 
-    Handshake: the type *REST hook* first posts nothing but `X-Hook-Secret`, which is sent back. Formspree does
-    not say that it signs this, so the `secret` of the channel is not asked for; its `token` and `basic` are.
+    Handshake: the type *REST hook* first posts nothing but `X-Hook-Secret`, which is sent back. Nobody says
+    that this is signed, so the channel's `secret` is not asked for; its `token` and `basic` are.
 
     Identity: no id is sent. A hash of form and submission: for good where `_date` says when it was made, else
     for a day.
