@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 _PATH = re.compile(r"[/\\]")
 _HASH_CHARS = 32
+# They prove who wrote to a mail program, and tell a person nothing.
+_SIGNATURES = frozenset(
+    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+)
+_ENCRYPTED = (
+    "(The mail is encrypted or sealed: its text can only be read in the mailbox that it was sent to.)"
+)
+_OPAQUE = {
+    "application/pkcs7-mime": _ENCRYPTED,
+    "application/x-pkcs7-mime": _ENCRYPTED,
+    "application/pgp-encrypted": _ENCRYPTED,
+    "application/ms-tnef": "(The mail's text is in winmail.dat, a file that only Outlook opens.)",
+    "application/vnd.ms-tnef": "(The mail's text is in winmail.dat, a file that only Outlook opens.)",
+    "text/calendar": "(The mail is an invitation without a text.)",
+}
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,8 @@ class Attachment:
 class Mail:
     """The parts of a mail that the vendor gave: headers may hold RFC 2047 words.
 
-    `recipient` is the envelope's; `envelope_from` is None where it is not known.
+    `recipient` is the envelope's; `envelope_from` is None where it is not known. `automatic` is why its
+    parts say that no person wrote it, if they do.
     """
 
     headers: Headers
@@ -47,6 +63,7 @@ class Mail:
     attachments: tuple[Attachment, ...] = ()
     recipient: str = ""
     envelope_from: str | None = None
+    automatic: str = ""
 
 
 def mail_event(mail: Mail) -> InboundEvent:
@@ -56,7 +73,7 @@ def mail_event(mail: Mail) -> InboundEvent:
         kind="email",
         sender=sender,
         subject=header_text(mail.headers.get("Subject")),
-        body=mail.text if clean(mail.text) else html_to_text(mail.html),
+        body=mail.text if clean(mail.text) else html_to_text(mail.html) or _note(mail),
         files=tuple(
             File(
                 name=_file_name(each.name),
@@ -65,11 +82,21 @@ def mail_event(mail: Mail) -> InboundEvent:
                 url=each.url,
             )
             for each in mail.attachments
+            if _kind(each) not in _SIGNATURES
         ),
         recipient=mail.recipient or next((each.email for each in addresses(mail.headers.get("To"))), ""),
         late_keys=_late_keys(mail),
-        ignore=ignore_reason(mail.headers, sender, mail.recipient, mail.envelope_from),
+        ignore=ignore_reason(mail.headers, sender, mail.recipient, mail.envelope_from) or mail.automatic,
     )
+
+
+def _kind(each: Attachment) -> str:
+    return each.content_type.partition(";")[0].strip().lower()
+
+
+def _note(mail: Mail) -> str:
+    """Say why there is no text, where the mail has it in a form that only a mail program can open."""
+    return next((_OPAQUE[kind] for kind in map(_kind, mail.attachments) if kind in _OPAQUE), "")
 
 
 def _file_name(name: str) -> str:

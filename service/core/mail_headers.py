@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 MAX_HEADER = 8192
 
-_LOOSE_ADDRESS = re.compile(r"[^\s<>\"(),:;\[\]]{1,100}@[^\s<>\"(),:;\[\]]{1,200}")
+# Whole, or not at all: the end of a longer one is somebody else's.
+_LOOSE_ADDRESS = re.compile(r"(?<![^\s<>\"(),:;\[\]])[^\s<>\"(),:;\[\]]{1,100}@[^\s<>\"(),:;\[\]]{1,200}")
 _NO_REPLY = re.compile(r"(?:do)?[-_.]?not?[-_.]?reply|notifications?|mailer|wordpress|www-data|forms?")
 _AUTO_HEADERS = ("X-Autoreply", "X-Autorespond", "X-Autoresponder", "X-Auto-Respond")
 _PRECEDENCE = ("Precedence", "X-Precedence")

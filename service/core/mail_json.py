@@ -83,6 +83,7 @@ def best_mail(raw: str, parsed: Mail, *, told: bool) -> Mail:
         attachments=parsed.attachments or mail.attachments,
         recipient=parsed.recipient,
         envelope_from=parsed.envelope_from,
+        automatic=mail.automatic,
     )
 
 

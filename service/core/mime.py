@@ -49,10 +49,11 @@ def read_mail(raw: bytes, *, recipient: str = "", envelope_from: str | None = No
     text = walk.text(message, 0)
     return Mail(
         headers=Headers.of(_headers(message)),
-        text=text,
+        text=text if text.strip() else walk.spare,
         attachments=tuple(walk.attachments),
         recipient=recipient,
         envelope_from=envelope_from,
+        automatic=walk.automatic,
     )
 
 
@@ -126,6 +127,9 @@ class _Walk:
         self.bulk = bulk
         self.attachments: list[Attachment] = []
         self.parts = 0
+        # The first text that came as a file: all there is to read, where nothing else is.
+        self.spare = ""
+        self.automatic = ""
 
     def text(self, part: _Part, depth: int) -> str:
         """Give the readable text of a part and all within it; files are gathered on the way."""
@@ -138,6 +142,8 @@ class _Walk:
             head.set_raw(name, value)
         kind = head.get_content_type()
         inner = part.get_payload() if part.is_multipart() else []
+        if kind == "message/delivery-status":
+            self.automatic = "bounce: a delivery report"
         if kind.startswith("message/"):
             self._attach(head, b"", "message.eml")
         elif inner:
@@ -150,11 +156,17 @@ class _Walk:
     def _leaf(self, head: Message, kind: str, content: bytes) -> str:
         # A multipart without its boundary has its whole text as payload: shown rather than lost.
         readable = kind in {"text/plain", "text/html"} or kind.startswith("multipart/")
-        if not readable or head.get_content_disposition() == "attachment" or _parameter(head, "filename"):
-            self._attach(head, content, "unnamed")
-            return ""
-        text = decode(content, _parameter(head, "charset"))
-        return html_to_text(text) if kind == "text/html" else text
+        if kind == "text/calendar" and _parameter(head, "method").upper() == "REPLY":
+            self.automatic = "auto-reply: an answer to an invitation"
+        file = head.get_content_disposition() == "attachment" or bool(_parameter(head, "filename"))
+        if readable:
+            text = decode(content, _parameter(head, "charset"))
+            text = html_to_text(text) if kind == "text/html" else text
+            if not file:
+                return text
+            self.spare = self.spare or text
+        self._attach(head, content, "invitation.ics" if kind == "text/calendar" else "unnamed")
+        return ""
 
     def _attach(self, head: Message, content: bytes, default: str) -> None:
         name = header_text(_parameter(head, "filename") or default)

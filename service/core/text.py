@@ -42,7 +42,8 @@ def decode(value: bytes, charset: str = "") -> str:
 
 
 def _codec(name: str) -> codecs.CodecInfo | None:
-    name = name.strip().strip("\"'").lower()
+    # Some write more parameters into the quotes of the charset.
+    name = name.partition(";")[0].strip().strip("\"'").lower()
     try:
         codec = codecs.lookup(_REALLY.get(name, name))
     except (LookupError, ValueError, UnicodeError):
