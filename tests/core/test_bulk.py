@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 import pytest
@@ -15,6 +17,7 @@ from service.core.errors import UnreadableError
 from service.core.forms import MAX_FIELDS, MAX_LONE, Form, read_form
 from service.core.json_body import MAX_PIECES, read_json, read_object
 from service.core.request import Headers, InboundRequest
+from service.core.text import clean, first_line
 from tests.fixtures_http import Case, cases
 
 if TYPE_CHECKING:
@@ -144,3 +147,18 @@ def test_a_mail_has_so_many_lines_that_may_bound_a_part() -> None:
     assert mime.read_mail(b"Subject: x\n\n" + b"\n" * 2 * lines).headers.get("Subject") == "x"
     with pytest.raises(UnreadableError, match="lines in the mail"):
         mime.read_mail(b"Subject: x\n\n" + b"--\n" * 2 * lines)
+
+
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\u202d\u202e]")
+LETTERS = st.characters(codec="utf-8") | st.sampled_from("\r\n\x00\x1f\x7f\x85\x86\u2028\u202e\t é\u0301")
+
+
+@given(st.text(LETTERS) | st.text(st.characters(max_codepoint=127)))
+def test_a_text_is_cleaned_alike_whether_it_is_ascii_or_not(text: str) -> None:
+    lines = re.sub("\r\n?|[\x85\u2028\u2029]", "\n", text)
+
+    assert clean(text) == normalize("NFC", CONTROLS.sub("", lines)).strip()
+
+
+def test_the_first_line_of_a_text_without_an_end_is_cut() -> None:
+    assert first_line("\n " + "word " * 100_000, 9) == "word wor…"
