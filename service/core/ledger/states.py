@@ -45,7 +45,12 @@ TRANSITIONS = (
     Transition(State.DELIVERING, State.QUEUED, "record", "its worker stops and hands it back unsent"),
     Transition(State.DELIVERING, State.RETRYING, "record", "a failure that passes"),
     Transition(State.DELIVERING, State.DELIVERED, "record", "Spacebring made the ticket"),
-    Transition(State.DELIVERING, State.IGNORED, "record", "it makes no ticket: auto-reply, spam, duplicate"),
+    Transition(
+        State.DELIVERING,
+        State.IGNORED,
+        "record",
+        "it makes no ticket: auto-reply, spam, duplicate, a batch taken apart",
+    ),
     Transition(
         State.DELIVERING, State.DEAD, "record", "refused for good, out of attempts, unreadable, unknown"
     ),
