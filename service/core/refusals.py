@@ -25,6 +25,7 @@ _WHY = {
     "stale": "its time is too far off: is this machine's clock right?",
     "token": "its token is missing or wrong: does the URL at the vendor have the token of bridge.toml?",
     "basic": "user name or password is missing or wrong: does the vendor have those of bridge.toml?",
+    "topic": "it is no message of a topic in the channel's `topics`: is a new topic missing there?",
     FULL: "there is no room for it: raise ledger.blob_cap or Redis's maxmemory, or see to the dead letters.",
 }
 
