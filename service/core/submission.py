@@ -11,7 +11,6 @@ from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import Finder, label_of
 from service.core.forms import URLENCODED, read_form
 from service.core.json_body import flatten, read_object
-from service.core.signing import Signed
 from service.core.text import decode, first_line, is_address
 
 if TYPE_CHECKING:
@@ -141,14 +140,6 @@ def pairs_of(value: object) -> list[tuple[str, dict[str, Any]]]:
     listed = enumerate(value) if isinstance(value, list) else ()
     pairs = value.items() if isinstance(value, dict) else listed
     return [(str(name), each) for name, each in pairs if isinstance(each, dict)]
-
-
-def stamped(header: str, body: bytes, version: str) -> Signed:
-    """Read a signature of the family `t=<seconds>,<version>=<hex>`, which covers `<seconds>.<body>`."""
-    pairs = [part.strip().partition("=") for part in header.split(",")[:10]]
-    stamp = next((value for name, _, value in pairs if name == "t"), "")
-    signatures = [value for name, _, value in pairs if name == version]
-    return Signed(signatures, stamp.encode("utf-8", "replace") + b"." + body, stamp)
 
 
 def _subject(finder: Finder) -> str:

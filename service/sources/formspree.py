@@ -10,9 +10,9 @@ from marshmallow import EXCLUDE, Schema, fields
 from service.core.errors import UnreadableError
 from service.core.finder import steers
 from service.core.json_body import load, read_object
-from service.core.signing import HmacScheme, Signed, Window
+from service.core.signing.stamped import StampedScheme
 from service.core.source import Key, Part, Source, canonical_key
-from service.core.submission import flat, stamped, submission, text_of
+from service.core.submission import flat, submission, text_of
 from service.core.text import is_address
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _STAMP = "_date"
+_SCHEME = StampedScheme("Formspree-Signature", "v1")
 
 
 class Formspree(Source):
@@ -80,17 +81,7 @@ class Formspree(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header, as of now."""
-        stamp = str(int(self.clock()))
-        signature = _SCHEME.sign(stamp.encode() + b"." + request.body, secret)
-        told = f"t={stamp},v1={signature}"
-        return replace(request, headers=request.headers.replaced(Formspree_Signature=told))
-
-
-def _read(request: InboundRequest) -> Signed:
-    return stamped(request.headers.get("Formspree-Signature"), request.body, "v1")
-
-
-_SCHEME = HmacScheme(_read, window=Window(back=300, ahead=300))
+        return _SCHEME.sign(request, secret, self.clock())
 
 
 class _Body(Schema):

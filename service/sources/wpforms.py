@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from service.core.errors import UnreadableError
 from service.core.forms import URLENCODED
 from service.core.json_body import scalar_text
-from service.core.signing import HmacScheme, Signed, Window
+from service.core.signing.stamped import StampedScheme
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.submission import flat, read_fields, stamped, submission
+from service.core.submission import flat, read_fields, submission
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_HEADER = "X-WPForms-Webhook-Signature"
+_SCHEME = StampedScheme("X-WPForms-Webhook-Signature", "v")
 _ENTRY = ("entry_id", "Entry ID", "entry-id", "entryId")
 _FORM = ("form_id", "Form ID")
 _TITLE = ("form_name", "form_title", "Form Name")
@@ -67,17 +66,7 @@ class WPForms(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header, as of now."""
-        stamp = str(int(self.clock()))
-        signature = _SCHEME.sign(stamp.encode() + b"." + request.body, secret)
-        told = f"t={stamp},v={signature}"
-        return replace(request, headers=request.headers.replaced(X_WPForms_Webhook_Signature=told))
-
-
-def _read(request: InboundRequest) -> Signed:
-    return stamped(request.headers.get(_HEADER), request.body, "v")
-
-
-_SCHEME = HmacScheme(_read, window=Window(back=300, ahead=300))
+        return _SCHEME.sign(request, secret, self.clock())
 
 
 def _first(body: dict[str, Any], names: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@ from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, Signed, Window, verify
 from service.core.signing.ecdsa import EcdsaScheme
 from service.core.signing.jws import JwsScheme
+from service.core.signing.stamped import StampedScheme
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard
 
 if TYPE_CHECKING:
@@ -240,3 +241,44 @@ def test_only_keys_on_p256_hold(key: ec.EllipticCurvePrivateKey) -> None:
 def test_what_is_no_private_key_of_ecdsa_does_not_sign(secret: bytes) -> None:
     with pytest.raises(UnreadableError, match="only the vendor can sign"):
         ECDSA.sign(b"", secret)
+
+
+STAMPED = StampedScheme("Acme-Signature", "v1")
+STAMPED_TIME = 1_700_000_000
+STAMPED_HEX = "71d073cc8fc60e47adb1c7f8c7998a06ebd40f0d7a67ff6672b54b164a63672f"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"t={STAMPED_TIME},v1={STAMPED_HEX}",
+        f"v1={STAMPED_HEX}, t={STAMPED_TIME}",
+        f"t={STAMPED_TIME},v1={'0' * 64},v1={STAMPED_HEX},v0=x",
+    ],
+)
+def test_time_and_signature_in_one_header_hold_in_any_order(header: str) -> None:
+    assert holds(STAMPED, request(BODY, Acme_Signature=header), SECRET, now=STAMPED_TIME)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        STAMPED_HEX,
+        f"v1={STAMPED_HEX}",
+        f"t={STAMPED_TIME},v={STAMPED_HEX}",
+        f"t={STAMPED_TIME + 1},v1={STAMPED_HEX}",
+        f"t=\ud800,v1={STAMPED_HEX}",
+        f"t={STAMPED_TIME}{',v1=0' * 9},v1={STAMPED_HEX}",
+    ],
+)
+def test_a_header_with_another_time_word_or_too_many_parts_does_not_hold(header: str) -> None:
+    assert not holds(STAMPED, request(BODY, Acme_Signature=header), SECRET, now=STAMPED_TIME)
+
+
+@pytest.mark.parametrize(("late", "held"), [(301, False), (300, True), (-300, True), (-301, False)])
+def test_a_stamped_header_holds_for_five_minutes_either_way(late: int, held: bool) -> None:  # noqa: FBT001
+    signed = STAMPED.sign(request(BODY, acme_signature="old"), SECRET, STAMPED_TIME)
+
+    assert signed.headers.all("Acme-Signature") == [f"t={STAMPED_TIME},v1={STAMPED_HEX}"]
+    assert holds(STAMPED, signed, SECRET, now=STAMPED_TIME + late) is held

@@ -4,8 +4,8 @@
 request at the door; `from_ledger` makes it for a request that was verified before it was stored.
 `Source.identify` and `Source.parse` take `Verified`, so parsing before verifying does not type-check.
 
-The HMAC families are here; beside it Standard Webhooks (`standard`), a token with the body's hash
-(`jws`), and signatures by public key (`ecdsa`, `sns`).
+The HMAC families are here; beside it Standard Webhooks (`standard`), time and signature in one header
+(`stamped`), a token with the body's hash (`jws`), and signatures by public key (`ecdsa`, `sns`).
 """
 
 from __future__ import annotations
