@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
 from service.core.events import Answer, File
 from service.core.json_body import load, read_object, scalar_text
-from service.core.submission import MAX_ANSWERS
+from service.core.submission import MAX_ANSWERS, named, submission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.core.events import InboundEvent
 
 
 class _Lenient(Schema):
@@ -31,7 +36,6 @@ class _Data(_Lenient):
         fields.Nested(_Field),
         required=True,
         data_key="fields",
-        attribute="fields",
         validate=validate.Length(max=MAX_ANSWERS),
     )
 
@@ -40,22 +44,35 @@ class _Body(_Lenient):
     data = fields.Nested(_Data, required=True)
 
 
-def read_shipped(body: bytes) -> dict[str, Any]:
-    """Give `form_title`, `respondent_email` and `fields` of a submission; raises UnreadableError."""
-    data: dict[str, Any] = load(_Body(), read_object(body))["data"]
-    return data
+def shipped_event(
+    body: bytes, mapping: Mapping[str, str], read: Callable[[dict[str, Any]], tuple[str, list[File]]]
+) -> InboundEvent:
+    """Make the event of a submission; raises UnreadableError.
+
+    `read` gives the text and the files in a field, which has `key`, `label`, `type`, `value` and `rows`.
+    """
+    data = load(_Body(), read_object(body))["data"]
+    answers: list[Answer] = []
+    files: list[File] = []
+    for field in data["questions"]:
+        text, found = read(field)
+        files += found
+        key = field["key"] or ""
+        label = field["label"] or key or "Question"
+        answers.append(Answer(label, named(found) or text, key, (field["type"] or "").lower()))
+    return submission(
+        answers,
+        mapping,
+        files=files,
+        title=data["form_title"] or "",
+        email=data["respondent_email"] or "",
+    )
 
 
 def ids_of(body: bytes, *names: str) -> list[str]:
     """Give these ids of a submission as texts, nothing for what is missing; raises UnreadableError."""
     data = read_object(body).get("data")
     return [scalar_text(data.get(name)) if isinstance(data, dict) else "" for name in names]
-
-
-def answer_of(field: dict[str, Any], value: str) -> Answer:
-    """Give the answer to a field's question, its value as text."""
-    key = field["key"] or ""
-    return Answer(field["label"] or key or "Question", value, key, (field["type"] or "").lower())
 
 
 def file_of(told: dict[str, Any]) -> File:

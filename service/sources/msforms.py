@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.core.errors import UnreadableError
 from service.core.json_body import read_json
-from service.core.shipped import answer_of, file_of, ids_of, read_shipped
+from service.core.shipped import file_of, ids_of, shipped_event
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import named, submission, text_of
+from service.core.submission import text_of
 
 if TYPE_CHECKING:
-    from service.core.events import InboundEvent
+    from service.core.events import File, InboundEvent
     from service.core.signing import Verified
 
 
@@ -48,21 +48,13 @@ class MicrosoftForms(Source):
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each answer under the question that the flow gives it."""
         del part
-        data = read_shipped(verified.request.body)
-        answers, files = [], []
-        for field in data["fields"]:
-            value = _expanded(field["value"])
-            listed = value if isinstance(value, list) else []
-            found = [file_of(each) for each in listed if isinstance(each, dict) and "link" in each]
-            files += found
-            answers.append(answer_of(field, named(found) or text_of(value)))
-        return submission(
-            answers,
-            self.options.fields,
-            files=files,
-            title=data["form_title"] or "",
-            email=data["respondent_email"] or "",
-        )
+        return shipped_event(verified.request.body, self.options.fields, _read)
+
+
+def _read(field: dict[str, Any]) -> tuple[str, list[File]]:
+    value = _expanded(field["value"])
+    listed = value if isinstance(value, list) else []
+    return text_of(value), [file_of(each) for each in listed if isinstance(each, dict) and "link" in each]
 
 
 def _expanded(value: object) -> object:
