@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from service.core.events import Answer, Sender
-from service.core.text import first_line, is_address
+from service.core.text import first_line, is_address, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -113,6 +113,10 @@ class Finder:
             return first_line(self.answers[place].value)
         texts = (answer.value for answer in self.answers if not is_address(answer.value.strip()))
         return first_line(max(texts, key=len, default=""))
+
+    def spent(self, place: int | None, told: str) -> int | None:
+        """Give the place of an answer that needs no telling again, for `told` says all of it; else None."""
+        return place if place is not None and line(self.answers[place].value) == told else None
 
     def _find(self, ours: str, called: set[str], kind: str) -> int | None:
         """Give the first answer that the channel names, else of that kind, else so called."""

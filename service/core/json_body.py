@@ -12,7 +12,7 @@ from service.core.errors import UnreadableError
 from service.core.text import decode, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from marshmallow import Schema
 
@@ -71,6 +71,21 @@ def scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     return str(value) if isinstance(value, str | int | float) else ""
+
+
+def first_text(body: Mapping[str, object], names: Iterable[str]) -> str:
+    """Give the first scalar that an object has under any of these names, as text; else nothing."""
+    return next(filter(None, (scalar_text(body.get(name)) for name in names)), "")
+
+
+def unpacked(value: object) -> object:
+    """Give the list that a text holds as JSON; the value itself where it holds none."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        return read_json(value.encode())
+    except UnreadableError:
+        return value
 
 
 def flatten(key: str, value: object) -> Iterator[tuple[str, str]]:

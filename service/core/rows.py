@@ -141,13 +141,14 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
     if not body and html_at is not None:
         body = html_to_text(answers[html_at].value)
     subject_at = finder.subject_at()
+    subject = header_text(finder.subject() if subject_at is not None or not body else first_line(body))
     headers = Headers.of((answer.key.replace("_", "-"), answer.value) for answer in answers)
     return InboundEvent(
         kind="email",
         sender=sender,
-        subject=header_text(finder.subject() if subject_at is not None or not body else first_line(body)),
+        subject=subject,
         body=body,
-        answers=without(rest, [*used, subject_at, body_at]),
+        answers=without(rest, [*used, finder.spent(subject_at, subject), body_at]),
         files=rows.files,
         recipient=recipient,
         late_keys=_late_keys(row, ids, answers, known),

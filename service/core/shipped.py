@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from service.core.events import Answer, File
+from service.core.answers import MAX_ANSWERS, UNASKED, form_event, names_of
+from service.core.events import Answer
 from service.core.json_body import load, read_object, scalar_text
-from service.core.submission import MAX_ANSWERS, named, submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.core.events import InboundEvent
+    from service.core.events import File, InboundEvent
 
 
 class _Lenient(Schema):
@@ -58,14 +58,14 @@ def shipped_event(
         text, found = read(field)
         files += found
         key = field["key"] or ""
-        label = field["label"] or key or "Question"
-        answers.append(Answer(label, named(found) or text, key, (field["type"] or "").lower()))
-    return submission(
+        label = field["label"] or key or UNASKED
+        answers.append(Answer(label, names_of(found) or text, key, (field["type"] or "").lower()))
+    return form_event(
         answers,
         mapping,
         files=files,
-        title=data["form_title"] or "",
-        email=data["respondent_email"] or "",
+        origin=data["form_title"] or "",
+        vouched=data["respondent_email"] or "",
     )
 
 
@@ -73,13 +73,3 @@ def ids_of(body: bytes, *names: str) -> list[str]:
     """Give these ids of a submission as texts, nothing for what is missing; raises UnreadableError."""
     data = read_object(body).get("data")
     return [scalar_text(data.get(name)) if isinstance(data, dict) else "" for name in names]
-
-
-def file_of(told: dict[str, Any]) -> File:
-    """Give a file by what an object says of it: `name`, `link` or `url`, `size`."""
-    size = scalar_text(told.get("size"))
-    return File(
-        scalar_text(told.get("name")) or "file",
-        size=int(size) if size.isascii() and size.isdigit() and len(size) <= 15 else None,  # noqa: PLR2004
-        url=scalar_text(told.get("link")) or scalar_text(told.get("url")),
-    )

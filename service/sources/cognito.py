@@ -58,7 +58,7 @@ class Cognito(Source):
         files: list[File] = []
         for answer, found in _fields({name: value for name, value in body.items() if name not in _KNOWN}):
             answers.append(answer)
-            files.extend(found)
+            files += found
         return form_event(answers, self.options.fields, files=files, origin=form.get("name") or "")
 
 
@@ -81,7 +81,7 @@ def _object(body: Mapping[str, object], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _fields(held: Mapping[str, object], path: str = "") -> Iterator[tuple[Answer, tuple[File, ...]]]:
+def _fields(held: Mapping[str, object], path: str = "") -> Iterator[tuple[Answer, list[File]]]:
     """Give each field with its files; those of a section one by one."""
     for name, value in held.items():
         if name.startswith("$") or steers(name):

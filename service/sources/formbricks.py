@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from service.core.answers import file_at, form_event, is_link, names_of, text_of
+from service.core.answers import form_event, names_of, text_of, uploads
 from service.core.events import Answer, File, Sender
 from service.core.finder import label_of
 from service.core.json_body import flatten, load, read_object, scalar_text
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _FINISHED = "responseFinished"
-_UPLOADS = "/storage/"
+_UPLOADS = ("/storage/",)
 
 
 class Formbricks(Source):
@@ -69,8 +69,8 @@ class Formbricks(Source):
         answers: list[Answer] = []
         files: list[File] = []
         for key, value in response["answers"].items():
-            found = [file_at(each) for each in _strings(value) if is_link(each) and _UPLOADS in each]
-            files.extend(found)
+            found = uploads(value, _UPLOADS)
+            files += found
             answers.append(Answer(label_of(key), names_of(found) or text_of(value), key))
         return form_event(
             answers,

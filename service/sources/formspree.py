@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marshmallow import EXCLUDE, Schema, fields
 
-from service.core.errors import UnreadableError
-from service.core.finder import steers
+from service.core.answers import form_event, text_of, told
+from service.core.events import Answer, Sender
 from service.core.json_body import load, read_object
 from service.core.signing.stamped import StampedScheme
 from service.core.source import Key, Part, Source, canonical_key
-from service.core.submission import flat, submission, text_of
 from service.core.text import is_address
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_STAMP = "_date"
+_STAMP, _REPLY_TO, _SUBJECT = "_date", "_replyto", "_subject"
 _SCHEME = StampedScheme("Formspree-Signature", "v1")
 
 
@@ -56,27 +54,26 @@ class Formspree(Source):
         if not verified.request.body.strip():
             return []
         body = read_object(verified.request.body)
-        told = body.get("submission")
-        key = canonical_key([body.get("form"), body if told is None else told])
-        lasting = isinstance(told, dict) and bool(told.get(_STAMP))
+        filled = body.get("submission")
+        key = canonical_key([body.get("form"), body if filled is None else filled])
+        lasting = isinstance(filled, dict) and bool(filled.get(_STAMP))
         return [Part((Key(key.value, content=not lasting),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each field under its name."""
         del part
-        told = load(_Body(), read_object(verified.request.body))["submission"]
-        mapped = set(self.options.fields.values())
-        answers, files = flat({key: value for key, value in told.items() if key in mapped or not steers(key)})
-        if not any(answer.value for answer in answers):
-            raise UnreadableError("not a submission of Formspree: nothing was filled in")
-        event = submission(answers, self.options.fields, files=files)
-        reply_to, subject = text_of(told.get("_replyto")).strip(), text_of(told.get("_subject"))
-        return replace(
-            event,
-            sender=replace(
-                event.sender, email=event.sender.email or (reply_to if is_address(reply_to) else "")
-            ),
-            subject=subject or event.subject,
+        filled = load(_Body(), read_object(verified.request.body))["submission"]
+        mapped = self.options.fields.values()
+        answers, files = told(filled, mapped=mapped)
+        if _SUBJECT not in mapped:
+            # Last: a subject that somebody typed goes before it.
+            answers.append(Answer("Subject", text_of(filled.get(_SUBJECT)), _SUBJECT))
+        reply_to = text_of(filled.get(_REPLY_TO)).strip()
+        return form_event(
+            answers,
+            self.options.fields,
+            files=files,
+            sender=Sender(email=reply_to if is_address(reply_to) else ""),
         )
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:

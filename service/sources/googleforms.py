@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from service.core.answers import text_of
 from service.core.events import File
 from service.core.json_body import read_object, scalar_text
 from service.core.shipped import ids_of, shipped_event
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import text_of
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent

@@ -73,7 +73,8 @@ class HubSpot(Source):
         del part
         body = read_object(verified.request.body)
         if not isinstance(body.get("properties"), dict):
-            return form_event(told(body, _KNOWN), self.options.fields)
+            answers, files = told(body, _KNOWN)
+            return form_event(answers, self.options.fields, files=files)
         contact = load(_Contact(), body)
         newest = _newest(contact.get("submissions"))
         answers = [

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import UnreadableError
-from service.core.json_body import read_json
-from service.core.shipped import file_of, ids_of, shipped_event
+from service.core.answers import files_of, text_of
+from service.core.json_body import unpacked
+from service.core.shipped import ids_of, shipped_event
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import text_of
 
 if TYPE_CHECKING:
     from service.core.events import File, InboundEvent
@@ -52,16 +51,5 @@ class MicrosoftForms(Source):
 
 
 def _read(field: dict[str, Any]) -> tuple[str, list[File]]:
-    value = _expanded(field["value"])
-    listed = value if isinstance(value, list) else []
-    return text_of(value), [file_of(each) for each in listed if isinstance(each, dict) and "link" in each]
-
-
-def _expanded(value: object) -> object:
-    """Give the list that a text is, where it is one."""
-    if not isinstance(value, str) or not value.strip().startswith("["):
-        return value
-    try:
-        return read_json(value.encode())
-    except UnreadableError:
-        return value
+    value = unpacked(field["value"])
+    return text_of(value), files_of(value)

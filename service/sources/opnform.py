@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marshmallow import EXCLUDE, Schema, fields
 
 from service.core.answers import files_of, form_event, names_of, text_of, told
-from service.core.events import Answer, File
+from service.core.events import Answer
 from service.core.json_body import load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed
 from service.core.source import Part, Source, content_key, vendor_key
@@ -59,12 +59,12 @@ class OpnForm(Source):
         body = load(_Submission(), read_object(verified.request.body))
         origin = body.get("form_title", "")
         if not body.get("data"):
-            return form_event(told(body.get("submission", {})), self.options.fields, origin=origin)
-        answers: list[Answer] = []
-        files: list[File] = []
+            answers, files = told(body.get("submission", {}))
+            return form_event(answers, self.options.fields, files=files, origin=origin)
+        answers, files = [], []
         for key, each in body["data"].items():
             found = files_of(each["value"])
-            files.extend(found)
+            files += found
             answers.append(Answer(each["name"] or key, names_of(found) or text_of(each["value"]), key))
         return form_event(answers, self.options.fields, files=files, origin=origin)
 
