@@ -11,8 +11,6 @@ import importlib
 import json
 import keyword
 import re
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from service.core.capture import ORIGIN, parse_http, write_http
 from service.core.forms import MULTIPART, URLENCODED
 from service.core.request import Headers, InboundRequest
 from service.core.store import connect
-from tests.conftest import Valkey
+from tests.conftest import serving
 from tests.fixtures_http import FIXTURES, cases
 from tests.sources.test_contract import outcome
 
@@ -227,22 +225,15 @@ def with_row(page: str, blank: Blank) -> str:
 
 def golden(source: str) -> list[Path]:
     """Write the golden file of each recorded request that has none."""
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder)
-    server.start()
     written = []
-    try:
-        with connect(server.url) as redis:
-            for case in cases(source):
-                path = case.path.with_suffix(".json")
-                if not path.exists():
-                    redis.flushall()
-                    text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
-                    path.write_text(text + "\n", "utf-8")
-                    written.append(path)
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with serving() as server, connect(server.url) as redis:
+        for case in cases(source):
+            path = case.path.with_suffix(".json")
+            if not path.exists():
+                redis.flushall()
+                text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
+                path.write_text(text + "\n", "utf-8")
+                written.append(path)
     return written
 
 

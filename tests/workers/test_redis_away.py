@@ -14,15 +14,12 @@ from sandbox.options import SandboxOptions
 from sandbox.server import running
 from service.core.store import connect
 from tests.cli.conftest import LOCATION, free_port
-from tests.conftest import Valkey
+from tests.conftest import LASTING, Valkey
 from tests.ledger.test_connect import start, watch
 from tests.workers.processes import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-KEPT = {"appendonly": "yes", "appendfsync": "always"}
 
 
 @pytest.fixture
@@ -34,7 +31,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def store(folder: Path) -> Valkey:
-    return Valkey(folder, KEPT)
+    return Valkey(folder, LASTING)
 
 
 @pytest.fixture
@@ -73,7 +70,7 @@ def test_redis_may_be_away_at_the_start_and_later(store: Valkey, sandbox: str) -
 @pytest.mark.slow
 def test_a_failover_is_followed_by_web_dispatcher_and_worker(folder: Path, sandbox: str) -> None:
     ports = [free_port(), free_port()]
-    options = {**KEPT, "repl-diskless-sync-delay": "0"}
+    options = {**LASTING, "repl-diskless-sync-delay": "0"}
     primary = start(folder, "one", port=str(ports[0]), **options)
     replica = start(folder, "two", port=str(ports[1]), replicaof=f"127.0.0.1 {ports[0]}", **options)
     with connect(primary.url) as direct:
