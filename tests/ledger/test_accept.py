@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.core.ledger import State
+from service.core.ledger import Keeping, State
 from service.core.ledger.ids import marker_of
-from service.core.ledger.ledger import Keeping
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.store import PREFIX

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.core.ledger.ledger import Keeping
+from service.core.ledger import Keeping
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.spool import Spool
