@@ -154,8 +154,7 @@ def form_event(
         raise UnreadableError(f"more than {MAX_ANSWERS} answers or {MAX_FILES} files")
     finder = Finder(kept, mapping)
     found, other = finder.sender(), sender or Sender()
-    stands = is_address(vouched) and not mapping.get("email")
-    email = vouched if stands else found.email or other.email
+    email = vouched if is_address(vouched) and not mapping.get("email") else found.email or other.email
     subject_at, body_at = finder.subject_at(), finder.body_at()
     body = "" if body_at is None else kept[body_at].value
     # The longest text may be an address, so the message is asked first.
