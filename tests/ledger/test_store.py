@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,20 +9,13 @@ from redis.exceptions import RedisError
 
 from service.core.errors import StoreUnsuitable, Unavailable
 from service.core.store import Headroom, connect, inspect, writable
-from tests.conftest import serving
+from tests.conftest import free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from redis import Redis
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def cluster_options() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from service.core.store import connect
 from tests.conftest import LASTING, Valkey, ledger_on, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from redis import Redis
@@ -89,13 +88,3 @@ def parcel_of(book: Ledger, *parts: str, body: bytes = b"hello", **headers: str)
             for at, part in enumerate(parts)
         ],
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Return once it holds; fails if that takes too long."""
-    step = threading.Event()
-    for _ in range(int(WITHIN / 0.02)):
-        if condition():
-            return
-        step.wait(0.02)
-    raise AssertionError("it did not come about")

@@ -13,8 +13,8 @@ from sandbox.app import create_app
 from sandbox.options import SandboxOptions
 from sandbox.server import running
 from service.core.store import connect
-from tests.cli.conftest import LOCATION, free_port
-from tests.conftest import LASTING, Valkey
+from tests.cli.conftest import LOCATION
+from tests.conftest import LASTING, Valkey, free_port
 from tests.ledger.test_connect import start, watch
 from tests.workers.processes import Bridge
 
