@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from marshmallow import ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError
 
 from service.core.errors import UnreadableError
 from service.core.text import decode, whole
@@ -14,9 +14,16 @@ from service.core.text import decode, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from marshmallow import Schema
-
 MAX_DEPTH = 32
+
+
+class Lenient(Schema):
+    """A record of somebody else's: what it has beside our fields is passed over."""
+
+    class Meta:
+        """As marshmallow asks for it."""
+
+        unknown = EXCLUDE
 
 
 def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH) -> Any:  # noqa: ANN401 - JSON is any

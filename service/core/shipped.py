@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import fields, validate
 
 from service.core.answers import MAX_ANSWERS, UNASKED, form_event, names_of
 from service.core.events import Answer
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from service.core.events import File, InboundEvent
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Field(_Lenient):
+class _Field(Lenient):
     key = fields.String(load_default="", allow_none=True)
     label = fields.String(load_default="", allow_none=True)
     type = fields.String(load_default="", allow_none=True)
@@ -29,7 +24,7 @@ class _Field(_Lenient):
     rows = fields.List(fields.String(allow_none=True), load_default=None, allow_none=True)
 
 
-class _Data(_Lenient):
+class _Data(Lenient):
     form_title = fields.String(load_default="", allow_none=True)
     respondent_email = fields.String(load_default="", allow_none=True)
     questions = fields.List(
@@ -40,7 +35,7 @@ class _Data(_Lenient):
     )
 
 
-class _Body(_Lenient):
+class _Body(Lenient):
     data = fields.Nested(_Data, required=True)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import UNASKED, files_of, form_event, names_of, text_of, told, told_id
 from service.core.events import Answer
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -75,19 +75,14 @@ def _answer(each: dict[str, Any], files: str = "") -> Answer:
     return Answer(each["name"] or each["id"] or UNASKED, files or text_of(each["value"]), each["id"], kind)
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Question(_Lenient):
+class _Question(Lenient):
     id = fields.String(load_default="")
     name = fields.String(load_default="")
     type = fields.String(load_default="")
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     questions = fields.List(fields.Nested(_Question), allow_none=True)
     parameters = fields.List(fields.Nested(_Question), data_key="urlParameters", allow_none=True)
     calculations = fields.List(fields.Nested(_Question), allow_none=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import form_event, text_of, told
 from service.core.events import Answer, Sender
-from service.core.json_body import load, read_object
+from service.core.json_body import Lenient, load, read_object
 from service.core.signing.stamped import StampedScheme
 from service.core.source import Key, Part, Source, canonical_key
 from service.core.text import is_address
@@ -81,8 +81,5 @@ class Formspree(Source):
         return _SCHEME.sign(request, secret, self.clock())
 
 
-class _Body(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class _Body(Lenient):
     submission = fields.Dict(keys=fields.String(), required=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import called, files_of, form_event, names_of, text_of, told
 from service.core.events import Answer
 from service.core.finder import steers
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing.jws import JwsScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -76,18 +76,13 @@ def _submission(verified: Verified) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else body
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Human(_Lenient):
+class _Human(Lenient):
     title = fields.String(load_default="", allow_none=True)
     name = fields.String(load_default="", allow_none=True)
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     data = fields.Dict(keys=fields.String(), allow_none=True)
     ordered_human_fields = fields.List(fields.Nested(_Human), allow_none=True)
     form_name = fields.String(allow_none=True)

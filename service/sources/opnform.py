@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import files_of, form_event, names_of, text_of, told
 from service.core.events import Answer
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -82,17 +82,12 @@ def _read(request: InboundRequest) -> Signed:
 _SCHEME = HmacScheme(_read)
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Answer(_Lenient):
+class _Answer(Lenient):
     name = fields.String(load_default="", allow_none=True)
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     form_title = fields.String(allow_none=True)
     data = fields.Dict(keys=fields.String(), values=fields.Nested(_Answer), allow_none=True)
     submission = fields.Dict(keys=fields.String(), allow_none=True)

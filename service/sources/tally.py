@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import fields, validate
 
 from service.core.answers import MAX_ANSWERS, UNASKED, files_of, form_event, names_of, text_of
 from service.core.events import Answer
 from service.core.finder import steers
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -106,12 +106,7 @@ def _read(request: InboundRequest) -> Signed:
 _SCHEME = HmacScheme(_read, encoding="base64")
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Option(_Lenient):
+class _Option(Lenient):
     id = fields.String(required=True)
     text = fields.String(load_default="", allow_none=True)
 
@@ -122,7 +117,7 @@ def _options() -> fields.Field[Any]:
     )
 
 
-class _Field(_Lenient):
+class _Field(Lenient):
     key = fields.String(load_default="")
     label = fields.String(load_default="", allow_none=True)
     type = fields.String(load_default="")
@@ -132,7 +127,7 @@ class _Field(_Lenient):
     columns = _options()
 
 
-class _Data(_Lenient):
+class _Data(Lenient):
     formName = fields.String(load_default="", allow_none=True)  # noqa: N815 - the vendor's word
     questions = fields.List(
         fields.Nested(_Field),
@@ -143,7 +138,7 @@ class _Data(_Lenient):
     )
 
 
-class _Event(_Lenient):
+class _Event(Lenient):
     data = fields.Nested(_Data, required=True)
 
 

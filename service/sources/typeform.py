@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import UNASKED, file_at, form_event, text_of
 from service.core.events import Answer
-from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -100,12 +100,7 @@ def _read(request: InboundRequest) -> Signed:
 _SCHEME = HmacScheme(_read, encoding="base64")
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Field(_Lenient):
+class _Field(Lenient):
     id = fields.String(load_default="")
     ref = fields.String(load_default="")
 
@@ -114,12 +109,12 @@ class _Question(_Field):
     title = fields.String(load_default="")
 
 
-class _Definition(_Lenient):
+class _Definition(Lenient):
     title = fields.String(allow_none=True)
     questions = fields.List(fields.Nested(_Question), data_key="fields", attribute="fields", allow_none=True)
 
 
-class _Answer(_Lenient):
+class _Answer(Lenient):
     class Meta:
         unknown = "include"
 
@@ -128,13 +123,13 @@ class _Answer(_Lenient):
     file_url = fields.String(load_default="", allow_none=True)
 
 
-class _Response(_Lenient):
+class _Response(Lenient):
     definition = fields.Nested(_Definition, load_default=None, allow_none=True)
     answers = fields.List(fields.Nested(_Answer), load_default=None, allow_none=True)
     hidden = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
 
 
-class _Event(_Lenient):
+class _Event(Lenient):
     form_response = fields.Nested(_Response, required=True)
 
 

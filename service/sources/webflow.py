@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import form_event, told
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed, Window
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -88,17 +88,12 @@ def _payload(body: dict[str, Any]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else body
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Field(_Lenient):
+class _Field(Lenient):
     name = fields.String(data_key="fieldName", required=True)
     kind = fields.String(data_key="fieldType", load_default="", allow_none=True)
 
 
-class _Payload(_Lenient):
+class _Payload(Lenient):
     name = fields.String(allow_none=True)
     data = fields.Dict(keys=fields.String(), required=True)
     listed = fields.List(fields.Nested(_Field), data_key="schema", allow_none=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import UNASKED, files_of, form_event, names_of, text_of, told, told_id, uploads
 from service.core.events import Answer, File, Sender
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -88,17 +88,12 @@ def _contact(contact: dict[str, Any]) -> Sender:
     return Sender(" ".join(filter(None, map(scalar_text, parts))), scalar_text(contact.get("email")).strip())
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Answer(_Lenient):
+class _Answer(Lenient):
     label = fields.String(load_default="", allow_none=True)
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Data(_Lenient):
+class _Data(Lenient):
     form = fields.String(data_key="formName", allow_none=True)
     submissions = fields.List(fields.Nested(_Answer), allow_none=True)
     contact = fields.Dict(keys=fields.String(), allow_none=True)
