@@ -36,12 +36,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.core.events import Answer, {more_events}InboundEvent
-from service.core.finder import Finder, is_control, label_of, without
-{reader}
+from service.core.answers import form_event, told
+{imports}
 from service.core.source import Part, Source, content_key
 
 if TYPE_CHECKING:
+    from service.core.events import InboundEvent
     from service.core.signing import Verified
 
 
@@ -70,37 +70,19 @@ class {kind}(Source):
         """Make the event of whatever was filled in."""
         del part
 {answers}
-        finder = Finder(answers, self.options.fields)
-        body_at = finder.body_at()
-        return InboundEvent(
-            kind="form",
-            sender=finder.sender(),
-            subject=finder.subject(),
-            body="" if body_at is None else answers[body_at].value,
-            answers=without(answers, [body_at]),{more_fields}
-        )
+        return form_event(answers, self.options.fields, files=files)
 '''
 READS_JSON = {
-    "more_events": "",
-    "reader": "from service.core.json_body import flatten, read_object",
+    "imports": "from service.core.json_body import read_object",
     "check": "read_object(verified.request.body)",
-    "answers": """        answers = tuple(
-            Answer(label_of(path), text, path)
-            for key, value in read_object(verified.request.body).items()
-            if not is_control(key)
-            for path, text in flatten(key, value)
-        )""",
-    "more_fields": "",
+    "answers": "        answers, files = told(read_object(verified.request.body))",
 }
 READS_FORM = {
-    "more_events": "File, ",
-    "reader": "from service.core.forms import read_form",
+    "imports": "from service.core.events import File\nfrom service.core.forms import read_form",
     "check": "read_form(verified.request)",
     "answers": """        form = read_form(verified.request)
-        names = dict.fromkeys(key for key, _ in form.fields if not is_control(key))
-        answers = tuple(Answer(label_of(key), form.text(key), key) for key in names)""",
-    "more_fields": """
-            files=tuple(File(each.filename, each.content_type, len(each.content)) for each in form.files),""",
+        answers, files = told({key: form.text(key) for key, _ in form.fields})
+        files += [File(each.filename, each.content_type, len(each.content)) for each in form.files]""",
 }
 PAGE = """# {name}
 
