@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
@@ -12,7 +11,7 @@ from service.core.json_body import load, read_object
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import Lenient, base64_bytes, best_mail, told_pairs
 from service.core.request import Headers
-from service.core.signing import HmacScheme, Signed
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _MAX_BYTE = 255
+_SCHEME = BodyScheme("X-Webhook-Signature")
 
 
 class Forwardemail(Source):
@@ -81,8 +81,7 @@ class Forwardemail(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature over the raw body."""
-        signature = _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(X_Webhook_Signature=signature))
+        return _SCHEME.sign(request, secret)
 
 
 class _File(Lenient):
@@ -141,10 +140,3 @@ def _content(told: Any) -> bytes:  # noqa: ANN401 - what JSON made of a Buffer
     if isinstance(data, list) and all(type(each) is int and 0 <= each <= _MAX_BYTE for each in data):
         return bytes(data)
     return b""
-
-
-def _read(request: InboundRequest) -> Signed:
-    return Signed(signatures=request.headers.all("X-Webhook-Signature"), message=request.body)
-
-
-_SCHEME = HmacScheme(_read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marshmallow import fields
@@ -10,15 +9,14 @@ from marshmallow import fields
 from service.core.answers import files_of, form_event, names_of, text_of, told
 from service.core.events import Answer
 from service.core.json_body import Lenient, load, read_object, scalar_text
-from service.core.signing import HmacScheme, Signed
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
-
-_PREFIX = "sha256="
+_SCHEME = BodyScheme("X-Webhook-Signature", "sha256=")
 
 
 class OpnForm(Source):
@@ -70,16 +68,7 @@ class OpnForm(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = _PREFIX + _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(X_Webhook_Signature=signature))
-
-
-def _read(request: InboundRequest) -> Signed:
-    given = request.headers.get("X-Webhook-Signature")
-    return Signed([given.removeprefix(_PREFIX)] if given.startswith(_PREFIX) else [], request.body)
-
-
-_SCHEME = HmacScheme(_read)
+        return _SCHEME.sign(request, secret)
 
 
 class _Answer(Lenient):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
@@ -11,7 +10,7 @@ from service.core.answers import MAX_ANSWERS, UNASKED, files_of, form_event, nam
 from service.core.events import Answer
 from service.core.finder import steers
 from service.core.json_body import Lenient, load, read_object, scalar_text
-from service.core.signing import HmacScheme, Signed
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 _KINDS = {"INPUT_EMAIL": "email"}
 _FILES = frozenset({"FILE_UPLOAD", "SIGNATURE"})
 _HIDDEN = frozenset({"HIDDEN_FIELDS", "CALCULATED_FIELDS"})
+_SCHEME = BodyScheme("Tally-Signature", encoding="base64")
 
 
 class Tally(Source):
@@ -95,15 +95,7 @@ class Tally(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(Tally_Signature=signature))
-
-
-def _read(request: InboundRequest) -> Signed:
-    return Signed([request.headers.get("Tally-Signature")], request.body)
-
-
-_SCHEME = HmacScheme(_read, encoding="base64")
+        return _SCHEME.sign(request, secret)
 
 
 class _Option(Lenient):

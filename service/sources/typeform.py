@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
@@ -11,7 +10,7 @@ from marshmallow import fields
 from service.core.answers import UNASKED, file_at, form_event, text_of
 from service.core.events import Answer
 from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
-from service.core.signing import HmacScheme, Signed
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_PREFIX = "sha256="
 _RECALL = re.compile(r"\{\{(?:field|hidden|var):([^{}]{1,100})\}\}")
 _EMPHASIS = re.compile(r"(?<!\w)([*_]{1,2})(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
 _MAX_TITLE = 2000
+_SCHEME = BodyScheme("Typeform-Signature", "sha256=", encoding="base64")
 
 
 class Typeform(Source):
@@ -88,16 +87,7 @@ class Typeform(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = _PREFIX + _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(Typeform_Signature=signature))
-
-
-def _read(request: InboundRequest) -> Signed:
-    given = request.headers.get("Typeform-Signature")
-    return Signed([given.removeprefix(_PREFIX)] if given.startswith(_PREFIX) else [], request.body)
-
-
-_SCHEME = HmacScheme(_read, encoding="base64")
+        return _SCHEME.sign(request, secret)
 
 
 class _Field(Lenient):

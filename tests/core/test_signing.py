@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -20,6 +20,7 @@ from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, Signed, Window, verify
 from service.core.signing.ecdsa import EcdsaScheme
 from service.core.signing.jws import JwsScheme
+from service.core.signing.plain import BodyScheme
 from service.core.signing.stamped import StampedScheme
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard
 
@@ -282,3 +283,20 @@ def test_a_stamped_header_holds_for_five_minutes_either_way(late: int, held: boo
 
     assert signed.headers.all("Acme-Signature") == [f"t={STAMPED_TIME},v1={STAMPED_HEX}"]
     assert holds(STAMPED, signed, SECRET, now=STAMPED_TIME + late) is held
+
+
+@pytest.mark.parametrize(("prefix", "encoding"), [("", "hex"), ("sha256=", "hex"), ("sha256=", "base64")])
+def test_a_signature_of_the_body_holds_for_that_body_behind_its_prefix_only(
+    prefix: str, encoding: Literal["hex", "base64"]
+) -> None:
+    scheme = BodyScheme("Acme-Signature", prefix, encoding)
+    digest = hmac.new(SECRET, BODY, hashlib.sha256)
+    expected = digest.hexdigest() if encoding == "hex" else base64.b64encode(digest.digest()).decode()
+
+    signed = scheme.sign(request(BODY, acme_signature="old"), SECRET)
+
+    assert signed.headers.all("Acme-Signature") == [prefix + expected]
+    assert holds(scheme, signed, b"older", SECRET, now=0)
+    assert not holds(scheme, replace(signed, body=b"x"), SECRET, now=0)
+    assert not holds(scheme, request(BODY), SECRET, now=0)
+    assert holds(scheme, request(BODY, Acme_Signature=expected), SECRET, now=0) is (not prefix)
