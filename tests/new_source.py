@@ -1,4 +1,4 @@
-"""`make new-source NAME=x` makes module, fixtures and page; `make golden SOURCE=x` the missing golden files.
+"""`make new-source NAME=x` makes module, fixtures and page; `make sign` and `make golden` keep the fixtures.
 
 A new source is whole: it passes `make lint` and the contract test, and takes what was captured under a
 token, until somebody teaches it the vendor's ways.
@@ -10,22 +10,29 @@ import argparse
 import importlib
 import json
 import keyword
+import logging
 import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from service.core.capture import ORIGIN, parse_http, write_http
+from service.core.errors import Unauthorized
 from service.core.forms import MULTIPART, URLENCODED
+from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.store import connect
 from tests.conftest import serving
-from tests.fixtures_http import FIXTURES, cases
-from tests.sources.test_contract import outcome
+from tests.fixtures_http import FIXTURES, cases, sign_again
+from tests.sources.test_contract import outcome, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from service.core.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 JSON = "application/json"
@@ -219,6 +226,30 @@ def golden(source: str) -> list[Path]:
     return written
 
 
+def sign(source: str) -> list[Path]:
+    """Sign each recorded request that should hold and does not, by the channel's secret and its `now`."""
+    signer, signed = source_of(source), []
+    for case in cases(source):
+        if case.outcome not in {"forged", "stale"} and not _holds(signer, case.request):
+            fresh = sign_again(signer, case.request)
+            if not _holds(signer, fresh):
+                raise SystemExit(
+                    f"{case.path.relative_to(ROOT)}: does not hold, signed or not; "
+                    "look at the locks in channel.toml, and at scheme() and sign()"
+                )
+            case.path.write_bytes(write_http(fresh))
+            signed.append(case.path)
+    return signed
+
+
+def _holds(source: Source, request: InboundRequest) -> bool:
+    try:
+        source.verify(request)
+    except Unauthorized:
+        return False
+    return True
+
+
 def read_capture(path: Path) -> InboundRequest:
     request = parse_http(path.read_bytes())
     kind = request.content_type
@@ -235,20 +266,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--label", default="", help="as the vendor writes it, such as 'Acme Forms'")
     parser.add_argument("--capture", type=Path, help="a file of `bridge capture`")
     parser.add_argument("--golden", action="store_true", help="write missing golden files only")
+    parser.add_argument("--sign", action="store_true", help="sign the recorded requests again only")
     given = parser.parse_args(arguments)
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", given.name) or keyword.iskeyword(given.name):
         parser.error(f"{given.name!r} is no name for a source: a-z and 0-9, a letter first")
     label = given.label or given.name.capitalize()
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9 .&-]{1,30}", label):
         parser.error(f"{label!r} is no label: letters, digits, spaces, a letter first")
-    if given.golden:
-        paths = golden(given.name)
+    # What the web side logs of the requests is no news here.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    if given.sign or given.golden:
+        if given.name not in discover():
+            parser.error(f"there is no source {given.name!r}")
+        paths = sign(given.name) if given.sign else golden(given.name)
     else:
         captured = read_capture(given.capture) if given.capture else None
         paths = make(Blank(given.name, label, captured))
     for path in paths:
         print(path.relative_to(ROOT))
-    print("Read the golden files: they say what must come of each request. docs/adding-a-source.md goes on.")
+    if given.sign:
+        print("They hold now. Delete the golden file of each that says otherwise, and: make golden")
+    else:
+        print("Read the golden files: they say what must come of each. docs/adding-a-source.md goes on.")
 
 
 if __name__ == "__main__":
