@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import Finder, label_of, steers, without
+from service.core.finder import Finder, label_of, parted, steers
 from service.core.json_body import first_text, flatten, scalar_text
 from service.core.text import first_line, is_address, line
 
@@ -159,13 +159,15 @@ def form_event(
     body = "" if body_at is None else kept[body_at].value
     # The longest text may be an address, so the message is asked first.
     subject = (first_line(body) if subject_at is None else "") or finder.subject() or origin
-    used = [finder.spent(finder.email_at(), email), finder.spent(subject_at, subject), body_at]
+    used = (finder.spent(finder.email_at(), email), finder.spent(subject_at, subject), body_at)
+    rest, placed = parted(kept, [*finder.name_at(), *used])
     return InboundEvent(
         kind="form",
         sender=Sender(found.name or other.name, email),
         subject=subject,
         body=body,
-        answers=without(kept, [*finder.name_at(), *used]),
+        answers=rest,
+        placed=placed,
         hidden=aside,
         files=tuple(files),
         origin=origin,

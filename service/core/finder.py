@@ -136,10 +136,16 @@ class Finder:
         )
 
 
-def without(answers: Sequence[Answer], places: Iterable[int | None]) -> tuple[Answer, ...]:
-    """Give the answers that stand elsewhere in the event left out, and those without a value."""
+def parted(
+    answers: Sequence[Answer], places: Iterable[int | None]
+) -> tuple[tuple[Answer, ...], tuple[Answer, ...]]:
+    """Give the answers to be told, and those at these places, which stand elsewhere in the event."""
     gone = set(places)
-    return tuple(answer for at, answer in enumerate(answers) if at not in gone and answer.value)
+    filled = [(at in gone, answer) for at, answer in enumerate(answers) if answer.value]
+    return (
+        tuple(answer for used, answer in filled if not used),
+        tuple(answer for used, answer in filled if used),
+    )
 
 
 def _exactly(answer: Answer) -> set[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import HONEYPOTS, Finder, is_control, label_of, without
+from service.core.finder import HONEYPOTS, Finder, is_control, label_of, parted
 from service.core.forms import MULTIPART, URLENCODED, read_form
 from service.core.html_text import html_to_text
 from service.core.json_body import flatten, read_json, scalar_text
@@ -142,13 +142,15 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
         body = html_to_text(answers[html_at].value)
     subject_at = finder.subject_at()
     subject = header_text(finder.subject() if subject_at is not None or not body else first_line(body))
+    told, placed = parted(rest, [*used, finder.spent(subject_at, subject), body_at])
     headers = Headers.of((answer.key.replace("_", "-"), answer.value) for answer in answers)
     return InboundEvent(
         kind="email",
         sender=sender,
         subject=subject,
         body=body,
-        answers=without(rest, [*used, finder.spent(subject_at, subject), body_at]),
+        answers=told,
+        placed=placed,
         files=rows.files,
         recipient=recipient,
         late_keys=_late_keys(row, ids, answers, known),

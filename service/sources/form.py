@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from service.core.errors import Invalid, UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import HONEYPOTS, Finder, is_control, label_of, without
+from service.core.finder import HONEYPOTS, Finder, is_control, label_of, parted
 from service.core.forms import MULTIPART, URLENCODED, Form, read_form
 from service.core.source import Part, Reply, Source, canonical_key
 from service.core.text import clean, decode, is_address
@@ -92,12 +92,14 @@ class HtmlForm(Source):
         body_at, subject_at = finder.body_at(), finder.subject_at()
         shown = _text(form, "_subject") if subject_at is None and "_subject" in form else finder.subject()
         spent = (finder.spent(subject_at, shown), finder.spent(finder.email_at(), sender.email))
+        rest, placed = parted(answers, [*finder.name_at(), *spent, body_at])
         return InboundEvent(
             kind="form",
             sender=Sender(sender.name, sender.email or _text(form, "_replyto").strip()),
             subject=shown,
             body="" if body_at is None else answers[body_at].value,
-            answers=without(answers, [*finder.name_at(), *spent, body_at]),
+            answers=rest,
+            placed=placed,
             files=files,
             ignore=spam,
         )

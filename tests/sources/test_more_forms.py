@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
@@ -20,6 +22,7 @@ from service.core.answers import (
 )
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.events import Answer, Sender
+from service.core.signing import from_ledger
 from tests.sources.test_details import BODY, request, source
 
 if TYPE_CHECKING:
@@ -149,6 +152,25 @@ def test_what_the_vendor_vouches_for_is_the_sender_unless_the_channel_says_other
     assert (vouched.sender.email, vouched.answers) == ("ann@example.com", (answers[0],))
     assert (mapped.sender.email, mapped.answers) == ("bo@example.com", ())
     assert nobody == mapped
+
+
+@pytest.mark.parametrize("name", ["form", "zapier", "tally"])
+def test_rules_may_ask_for_answers_that_became_sender_subject_and_message(name: str) -> None:
+    told = {"name": "Ann", "email": "ann@example.com", "topic": "Wi-Fi", "message": "Slow", "room": "4"}
+    listed = [{"key": key, "label": key, "value": text} for key, text in told.items()]
+    body = {
+        "form": urlencode(told),
+        "zapier": json.dumps(told),
+        "tally": json.dumps({"data": {"fields": listed}}),
+    }
+    kind = "application/x-www-form-urlencoded" if name == "form" else "application/json"
+    verified = from_ledger(request(kind, body[name].encode()))
+    [part] = source(name).identify(verified)
+
+    event = source(name).parse(verified, part)
+
+    assert [answer.key for answer in event.answers] == ["room"]
+    assert {answer.key: answer.value for answer in (*event.answers, *event.placed)} == told
 
 
 @pytest.mark.parametrize("subject", ["word " * 40 + "end", "One line\nand another"])
