@@ -212,7 +212,9 @@ class Ledger(Reader):
             "operate", event, operation, by, "1" if confirmed else "0", _ms(self.timings.grace)
         ).decode()
         if answer == "gone":
-            raise NoSuchEvent(f"No event {event}: it never was, retention has aged it out, or it waits in the spool")
+            raise NoSuchEvent(
+                f"No event {event}: it never was, retention has aged it out, or it waits in the spool"
+            )
         if answer == "forbidden":
             state = self.event(event).state
             raise Forbidden(f"Event {event} is {state}: {operation} is not possible then")

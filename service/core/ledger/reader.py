@@ -36,7 +36,9 @@ class Reader:
         if not fields and (first := self.resolve(event)) != event:
             return self.event(first)
         if not fields:
-            raise NoSuchEvent(f"No event {event}: it never was, retention has aged it out, or it waits in the spool")
+            raise NoSuchEvent(
+                f"No event {event}: it never was, retention has aged it out, or it waits in the spool"
+            )
         found = Event.of(fields)
         score = self._redis.zscore(f"{self._prefix}due:{found.lane}", event)
         return Event(**{**vars(found), "due": moment(score) if score is not None else None})
