@@ -39,6 +39,9 @@ faults-short: $(READY) ## the same in 3 minutes
 new-source: $(READY) ## begin a source: NAME=acmeforms LABEL="Acme Forms" CAPTURE=file
 	$(BIN)/python -m tests.new_source $(NAME) $(if $(LABEL),--label "$(LABEL)") $(if $(CAPTURE),--capture "$(CAPTURE)")
 
+sign: $(READY) ## sign the recorded requests of SOURCE=x that should hold and do not
+	$(BIN)/python -m tests.new_source $(SOURCE) --sign
+
 golden: $(READY) ## write the golden files that SOURCE=x lacks
 	$(BIN)/python -m tests.new_source $(SOURCE) --golden
 
@@ -54,4 +57,4 @@ lock: $(READY) ## compile the pinned requirements from pyproject.toml
 clean: ## remove what was made, but not the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* build
 
-.PHONY: help setup run test lint faults faults-short new-source golden mutate check lock clean
+.PHONY: help setup run test lint faults faults-short new-source sign golden mutate check lock clean

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from marshmallow import ValidationError
 
+from config.entries import TICKET_TYPES
 from config.errors import ConfigError
 from config.references import Resolver
-from config.schema import BODIES_DAYS, SUMMARIES_DAYS, TICKET_TYPES, BridgeTable
+from config.schema import BODIES_DAYS, SUMMARIES_DAYS, BridgeTable
 from config.secrets import Secret
 
 if TYPE_CHECKING:

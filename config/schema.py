@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
 
-from config import values
+from config import entries, values
 from config.fields import Flag, Number, Patterns, Text, TextMap, Texts, nearest, unknown_key
 
 if TYPE_CHECKING:
@@ -15,94 +14,14 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
 
-# The values of `ticket.type`: https://www.spacebring.com/docs/assets/openapi.json
-TICKET_TYPES = (
-    "access",
-    "accountAndBilling",
-    "bookings",
-    "cleaning",
-    "discriminationAndHarassment",
-    "internet",
-    "mailAndPackages",
-    "noiseAndAcoustics",
-    "offensiveOrObjectionableContent",
-    "other",
-    "printing",
-    "repairAndMaintenance",
-    "temperatureAndVentilation",
-    "websiteAndApp",
-)
-
-DURABILITIES = ("fsync", "replica", "memory")
 LOCKS = ("secret", "basic", "token")
 # Signed with Amazon's key whatever else there is: the list of topics is the lock.
 LOCKED_BY_TOPICS = "ses"
-MIN_TOKEN = 16
 BODIES_DAYS = 30
 SUMMARIES_DAYS = 90
 MAX_DAYS = 3650
 MAX_CAPTURES = 1000
 MAX_BYTES = 2**40
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_EMOJI = re.compile(r"[\w+'-]{1,100}")
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise values.InvalidValueError(
-            "may hold a-z, 0-9 and hyphens, at most 64, and starts with a letter or digit: it stands in a URL"
-        )
-    return value
-
-
-def _ticket_type(value: str) -> str:
-    if value not in TICKET_TYPES:
-        raise values.InvalidValueError(f"{value!r} is no ticket type; {nearest(value, TICKET_TYPES)}")
-    return value
-
-
-def _requester(value: str) -> str:
-    if value in {"lookup", "none"}:
-        return value
-    if not values.is_uuid(value):
-        raise values.InvalidValueError(f'{value!r} is no requester; give "lookup", "none" or a uuid')
-    return value.lower()
-
-
-def _token(value: str) -> str:
-    if len(value) < MIN_TOKEN:
-        raise values.InvalidValueError(
-            f"is shorter than {MIN_TOKEN} characters; make one with: "
-            'python -c "import secrets; print(secrets.token_urlsafe(24))"'
-        )
-    return values.secret_text(value)
-
-
-def _basic(value: str) -> str:
-    user, _, password = value.partition(":")
-    if not (user and password):
-        raise values.InvalidValueError("must be user:password")
-    return values.secret_text(value)
-
-
-def _emoji(value: str) -> str:
-    name = value.strip(":")
-    if not _EMOJI.fullmatch(name):
-        raise values.InvalidValueError(f"{value!r} is no emoji's name; write it as in Slack, such as ticket")
-    return name
-
-
-def _durability(value: str) -> str:
-    if value not in DURABILITIES:
-        raise values.InvalidValueError(f"{value!r} is no durability; {nearest(value, DURABILITIES)}")
-    return value
-
-
-def _blobs(value: str) -> str:
-    kind, _, path = value.partition(":")
-    if value != "redis" and not (kind == "directory" and path.strip()):
-        raise values.InvalidValueError(f'{value!r} is no blob store; give "redis" or "directory:PATH"')
-    return value
 
 
 class Table(Schema):
@@ -145,8 +64,8 @@ class RuleTable(Table):
 
     match = Patterns()
     location = Text()
-    type = Text(_ticket_type)
-    requester = Text(_requester)
+    type = Text(entries.ticket_type)
+    requester = Text(entries.requester)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _set_something(self, _data: object, original: object, **_: object) -> None:
@@ -157,15 +76,15 @@ class RuleTable(Table):
 class ChannelTable(Table):
     """`[[channels]]`."""
 
-    name = Text(_name, required=True)
+    name = Text(entries.channel_name, required=True)
     source = Text(required=True)
     secret = Texts()
-    basic = Texts(_basic)
-    token = Texts(_token)
+    basic = Texts(entries.basic)
+    token = Texts(entries.token)
     public = Flag()
     location = Text()
-    type = Text(_ticket_type)
-    requester = Text(_requester)
+    type = Text(entries.ticket_type)
+    requester = Text(entries.requester)
     rules = fields.List(
         fields.Nested(RuleTable), error_messages={"invalid": "must be [[channels.rules]] tables"}
     )
@@ -179,7 +98,7 @@ class ChannelTable(Table):
     client_id = Text(values.secret_text)
     topics = Texts()
     certificate = Text()
-    reaction = Text(_emoji)
+    reaction = Text(entries.emoji)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _read_what_is_reacted_to(self, _data: object, original: object, **_: object) -> None:
@@ -222,12 +141,12 @@ class RetentionTable(Table):
 class LedgerTable(Table):
     """`[ledger]`."""
 
-    durability = Text(_durability)
+    durability = Text(entries.durability)
     # Shorter than the time-out of the connection.
     durability_timeout = Number(0.01, 4, whole=False)
     blob_threshold = Number(0, MAX_BYTES)
     blob_cap = Number(1, MAX_BYTES)
-    blobs = Text(_blobs)
+    blobs = Text(entries.blobs)
     max_body = Number(1, MAX_BYTES)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
@@ -60,21 +61,13 @@ def create_app(
     config = config or load_config(settings.config, environ=os.environ)
     report_errors(settings.sentry_dsn, FlaskIntegration())
     doors = open_doors(config, clock=clock)
-    if redis is None:
-        if settings.store is None:
-            raise ConfigError(["REDIS_URL is not set: give the URL of a Redis or Valkey server"])
-        redis = connect(settings.store)
+    redis = _store(settings) if redis is None else redis
     app = Flask(__name__, static_folder=None)
     if settings.trusted_proxies:
         # Who asked is counted from the outermost proxy of ours; how, is what the nearest one says. Not the
         # host: proxies such as Heroku's keep it in Host, and hand on whatever X-Forwarded-Host a caller sent.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1, x_host=0)  # type: ignore[method-assign]
-    connector: Connector | None = None
-    unconnectable: Sequence[str] = ()
-    try:
-        connector = connect_spacebring(settings, config, redis)
-    except ConfigError as error:
-        unconnectable = error.problems
+    connector, unconnectable = _connector(partial(connect_spacebring, settings, config, redis))
     ledger, spool = open_ledger(redis, config), open_spool(settings, config)
     app.extensions[EXTENSION] = Web(
         settings,
@@ -92,6 +85,25 @@ def create_app(
     # One more, for Werkzeug cuts a body of unknown length off there instead of refusing it: see hooks.
     app.config["MAX_CONTENT_LENGTH"] = config.ledger.max_body + 1
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    _register_parts(app)
+    return app
+
+
+def _store(settings: Settings) -> Redis:
+    if settings.store is None:
+        raise ConfigError(["REDIS_URL is not set: give the URL of a Redis or Valkey server"])
+    return connect(settings.store)
+
+
+def _connector(make: Callable[[], Connector]) -> tuple[Connector | None, Sequence[str]]:
+    """Give what logs in to Spacebring, or why there is none."""
+    try:
+        return make(), ()
+    except ConfigError as error:
+        return None, error.problems
+
+
+def _register_parts(app: Flask) -> None:
     for part in (hooks, api, dashboard, health, metrics):
         part.register(app)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
@@ -99,7 +111,6 @@ def create_app(
     app.register_error_handler(MethodNotAllowed, _nothing_here)
     app.before_request(_start)
     app.after_request(_log_request)
-    return app
 
 
 def start_draining(app: Flask) -> Flask:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import socket
 import subprocess
 import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,12 +23,16 @@ from service.core.ledger import Ledger
 from service.core.store import PREFIX, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+# It is on disk before it is answered.
+LASTING = {"appendonly": "yes", "appendfsync": "always"}
 
 
 class Valkey:
@@ -60,15 +66,45 @@ class Valkey:
         self._process.wait()
 
 
+def free_port() -> int:
+    """Give a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Return once it holds in another process or thread; fails if that takes a minute."""
+    tick = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        tick.wait(0.02)
+    raise AssertionError("waited in vain")
+
+
+@contextmanager
+def serving(extra: Mapping[str, str] | None = None, *, binary: str | Path | None = None) -> Iterator[Valkey]:
+    """Run a server of one's own, in a folder that goes with it."""
+    # A short path: a Unix socket's may have about a hundred characters.
+    with tempfile.TemporaryDirectory(prefix="vk") as folder:
+        server = Valkey(Path(folder), extra, binary=binary)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def ledger_on(redis: Redis, **parts: Any) -> Ledger:  # noqa: ANN401 - as the ledger takes them
+    """Give a ledger that keeps bodies in Redis too."""
+    return Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20), **parts)
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Valkey]:
-    # A short path: a Unix socket's may have about a hundred characters.
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -81,4 +117,4 @@ def redis(valkey: Valkey) -> Iterator[Redis]:
 
 @pytest.fixture
 def ledger(redis: Redis) -> Ledger:
-    return Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20))
+    return ledger_on(redis)

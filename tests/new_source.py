@@ -1,4 +1,4 @@
-"""`make new-source NAME=x` makes module, fixtures and page; `make golden SOURCE=x` the missing golden files.
+"""`make new-source NAME=x` makes module, fixtures and page; `make sign` and `make golden` keep the fixtures.
 
 A new source is whole: it passes `make lint` and the contract test, and takes what was captured under a
 token, until somebody teaches it the vendor's ways.
@@ -10,24 +10,29 @@ import argparse
 import importlib
 import json
 import keyword
+import logging
 import re
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from service.core.capture import ORIGIN, parse_http, write_http
+from service.core.errors import Unauthorized
 from service.core.forms import MULTIPART, URLENCODED
+from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.store import connect
-from tests.conftest import Valkey
-from tests.fixtures_http import FIXTURES, cases
-from tests.sources.test_contract import outcome
+from tests.conftest import serving
+from tests.fixtures_http import FIXTURES, cases, sign_again
+from tests.sources.test_contract import outcome, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from service.core.source import Source
 
 ROOT = Path(__file__).resolve().parents[1]
 JSON = "application/json"
@@ -38,12 +43,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from service.core.events import Answer, {more_events}InboundEvent
-from service.core.finder import Finder, is_control, label_of, without
-{reader}
+from service.core.answers import form_event, told
+{imports}
 from service.core.source import Part, Source, content_key
 
 if TYPE_CHECKING:
+    from service.core.events import InboundEvent
     from service.core.signing import Verified
 
 
@@ -72,37 +77,19 @@ class {kind}(Source):
         """Make the event of whatever was filled in."""
         del part
 {answers}
-        finder = Finder(answers, self.options.fields)
-        body_at = finder.body_at()
-        return InboundEvent(
-            kind="form",
-            sender=finder.sender(),
-            subject=finder.subject(),
-            body="" if body_at is None else answers[body_at].value,
-            answers=without(answers, [body_at]),{more_fields}
-        )
+        return form_event(answers, self.options.fields, files=files)
 '''
 READS_JSON = {
-    "more_events": "",
-    "reader": "from service.core.json_body import flatten, read_object",
+    "imports": "from service.core.json_body import read_object",
     "check": "read_object(verified.request.body)",
-    "answers": """        answers = tuple(
-            Answer(label_of(path), text, path)
-            for key, value in read_object(verified.request.body).items()
-            if not is_control(key)
-            for path, text in flatten(key, value)
-        )""",
-    "more_fields": "",
+    "answers": "        answers, files = told(read_object(verified.request.body))",
 }
 READS_FORM = {
-    "more_events": "File, ",
-    "reader": "from service.core.forms import read_form",
+    "imports": "from service.core.events import File\nfrom service.core.forms import read_form",
     "check": "read_form(verified.request)",
     "answers": """        form = read_form(verified.request)
-        names = dict.fromkeys(key for key, _ in form.fields if not is_control(key))
-        answers = tuple(Answer(label_of(key), form.text(key), key) for key in names)""",
-    "more_fields": """
-            files=tuple(File(each.filename, each.content_type, len(each.content)) for each in form.files),""",
+        answers, files = told({key: form.text(key) for key, _ in form.fields})
+        files += [File(each.filename, each.content_type, len(each.content)) for each in form.files]""",
 }
 PAGE = """# {name}
 
@@ -227,23 +214,40 @@ def with_row(page: str, blank: Blank) -> str:
 
 def golden(source: str) -> list[Path]:
     """Write the golden file of each recorded request that has none."""
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder)
-    server.start()
     written = []
-    try:
-        with connect(server.url) as redis:
-            for case in cases(source):
-                path = case.path.with_suffix(".json")
-                if not path.exists():
-                    redis.flushall()
-                    text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
-                    path.write_text(text + "\n", "utf-8")
-                    written.append(path)
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
+    with serving() as server, connect(server.url) as redis:
+        for case in cases(source):
+            path = case.path.with_suffix(".json")
+            if not path.exists():
+                redis.flushall()
+                text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
+                path.write_text(text + "\n", "utf-8")
+                written.append(path)
     return written
+
+
+def sign(source: str) -> list[Path]:
+    """Sign each recorded request that should hold and does not, by the channel's secret and its `now`."""
+    signer, signed = source_of(source), []
+    for case in cases(source):
+        if case.outcome not in {"forged", "stale"} and not _holds(signer, case.request):
+            fresh = sign_again(signer, case.request)
+            if not _holds(signer, fresh):
+                raise SystemExit(
+                    f"{case.path.relative_to(ROOT)}: does not hold, signed or not; "
+                    "look at the locks in channel.toml, and at scheme() and sign()"
+                )
+            case.path.write_bytes(write_http(fresh))
+            signed.append(case.path)
+    return signed
+
+
+def _holds(source: Source, request: InboundRequest) -> bool:
+    try:
+        source.verify(request)
+    except Unauthorized:
+        return False
+    return True
 
 
 def read_capture(path: Path) -> InboundRequest:
@@ -262,20 +266,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--label", default="", help="as the vendor writes it, such as 'Acme Forms'")
     parser.add_argument("--capture", type=Path, help="a file of `bridge capture`")
     parser.add_argument("--golden", action="store_true", help="write missing golden files only")
+    parser.add_argument("--sign", action="store_true", help="sign the recorded requests again only")
     given = parser.parse_args(arguments)
     if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", given.name) or keyword.iskeyword(given.name):
         parser.error(f"{given.name!r} is no name for a source: a-z and 0-9, a letter first")
     label = given.label or given.name.capitalize()
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9 .&-]{1,30}", label):
         parser.error(f"{label!r} is no label: letters, digits, spaces, a letter first")
-    if given.golden:
-        paths = golden(given.name)
+    # What the web side logs of the requests is no news here.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    if given.sign or given.golden:
+        if given.name not in discover():
+            parser.error(f"there is no source {given.name!r}")
+        paths = sign(given.name) if given.sign else golden(given.name)
     else:
         captured = read_capture(given.capture) if given.capture else None
         paths = make(Blank(given.name, label, captured))
     for path in paths:
         print(path.relative_to(ROOT))
-    print("Read the golden files: they say what must come of each request. docs/adding-a-source.md goes on.")
+    if given.sign:
+        print("They hold now. Delete the golden file of each that says otherwise, and: make golden")
+    else:
+        print("Read the golden files: they say what must come of each. docs/adding-a-source.md goes on.")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -128,21 +129,7 @@ class Deliverer:
     def _send(self, hold: Hold, prepared: Prepared, number: int, slot: Slot) -> Outcome:
         """Send the attempt of this number, and decide what follows from its end."""
         claim, payload, grace = hold.claim, prepared.payload, self._ledger.timings.grace
-        started = time.perf_counter()
-
-        def attempt(outcome: str, status: int | None, error: str = "") -> Attempt:
-            duration = round((time.perf_counter() - started) * 1000)
-            _log.info(
-                "attempt",
-                **_names(claim),
-                attempt=number,
-                outcome=outcome,
-                status=status,
-                error=error or None,
-                duration_ms=duration,
-            )
-            return Attempt(moment(0), outcome, status, error, duration)
-
+        attempt = partial(_attempt, claim, number=number, started=time.perf_counter())
         try:
             ticket = self._client.create_ticket(payload, last_check=slot.before(hold.check))
         except StaleToken as error:
@@ -198,6 +185,24 @@ class Deliverer:
             except RedisError:
                 self._sleep(pause)
         return step()
+
+
+def _attempt(
+    claim: Claim, outcome: str, status: int | None, error: str = "", *, number: int, started: float
+) -> Attempt:
+    """Give the record of an attempt that just ended, and log it."""
+    duration = round((time.perf_counter() - started) * 1000)
+    _log.info(
+        "attempt",
+        **_names(claim),
+        attempt=number,
+        outcome=outcome,
+        status=status,
+        error=error or None,
+        duration_ms=duration,
+    )
+    # The ledger sets the time, by its own clock.
+    return Attempt(moment(0), outcome, status, error, duration)
 
 
 def _names(claim: Claim) -> dict[str, str]:

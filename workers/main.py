@@ -38,6 +38,8 @@ from workers.verdicts import Options
 if TYPE_CHECKING:
     from types import FrameType
 
+    from redis import Redis
+
     from config.channels import Config
     from config.settings import Settings
     from config.store import StoreAddress
@@ -112,22 +114,7 @@ def run_worker(settings: Settings, config: Config) -> None:
     report_errors(settings.sentry_dsn, RqIntegration())
     redis = connect(store(settings))
     name = f"{socket.gethostname()}-{os.getpid()}"
-    pulse = os.environ.get(PULSE_FD)
-
-    def worker() -> DeliveryWorker:
-        one = DeliveryWorker(
-            # In this order: no delivery waits for a sweep that has not begun.
-            [Queue(name, connection=redis, serializer=SERIALIZER) for name in (TICKETS, SWEEPS)],
-            name=f"{name}-{os.urandom(3).hex()}",
-            connection=connect(store(settings)),
-            serializer=SERIALIZER,
-            worker_ttl=WORKER_TTL,
-            log_job_description=False,
-        )
-        one.pulse = Pulse(int(pulse) if pulse else None)
-        return one
-
-    shifts = Shifts(worker)
+    shifts = Shifts(partial(_shift, settings, redis, name))
     timeout = config.spacebring.timeout
     limiter = Limiter(redis, rate=config.spacebring.rate, timeout=timeout, max_wait=MAX_WAIT)
     # Tokens are renewed in the middle of other calls, whose place serves for that too.
@@ -160,6 +147,22 @@ def run_worker(settings: Settings, config: Config) -> None:
         )
     )
     shifts.run()
+
+
+def _shift(settings: Settings, redis: Redis, name: str) -> DeliveryWorker:
+    """Give an RQ worker with a connection of its own."""
+    pulse = os.environ.get(PULSE_FD)
+    one = DeliveryWorker(
+        # In this order: no delivery waits for a sweep that has not begun.
+        [Queue(queue, connection=redis, serializer=SERIALIZER) for queue in (TICKETS, SWEEPS)],
+        name=f"{name}-{os.urandom(3).hex()}",
+        connection=connect(store(settings)),
+        serializer=SERIALIZER,
+        worker_ttl=WORKER_TTL,
+        log_job_description=False,
+    )
+    one.pulse = Pulse(int(pulse) if pulse else None)
+    return one
 
 
 def store(settings: Settings) -> StoreAddress:

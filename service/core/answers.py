@@ -1,26 +1,35 @@
-"""What the sources of forms share: values as text, files, and the event that answers make."""
+"""What the sources of forms share: values as text, files by their links, and the event that answers make."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import Finder, label_of, steers, without
-from service.core.json_body import flatten, scalar_text
-from service.core.text import first_line
+from service.core.finder import Finder, label_of, parted, steers
+from service.core.json_body import first_text, flatten, scalar_text
+from service.core.text import first_line, is_address, line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+# The label of an answer whose question the vendor does not tell. The finder looks for nothing of that name.
+UNASKED = "Answer"
 MAX_ANSWERS = 2000
 MAX_FILES = 200
 
-_URLS = ("url", "File", "file_url", "fileUrl")
+_URLS = ("url", "File", "file_url", "fileUrl", "link")
 _NAMES = ("filename", "file_name", "name", "Name", "fileName")
 _TYPES = ("mimeType", "ContentType", "content_type", "type")
 _SIZES = ("size", "Size")
+_MAX_DIGITS = 15
+_LINK = re.compile(r"https?://\S+")
+_BETWEEN = re.compile(r",\s*(?=https?://)")
+# Where WordPress keeps what visitors upload; Gravity Forms hides it: index.php?gf-download=2026%2F05%2Fs.png
+_HIDDEN_PATH = "gf-download="
+_UPLOADS = ("/uploads/", _HIDDEN_PATH)
 
 
 def text_of(value: object) -> str:
@@ -36,66 +45,106 @@ def text_of(value: object) -> str:
 
 def is_link(value: object) -> bool:
     """Say whether this is an address in the web and nothing else."""
-    return (
-        isinstance(value, str) and value.startswith(("https://", "http://")) and not set(value) & set(" \n\t")
-    )
+    return isinstance(value, str) and _LINK.fullmatch(value) is not None
+
+
+def links(value: object) -> list[str]:
+    """Give the web addresses that a value consists of, or nothing where it says anything else too."""
+    given = value if isinstance(value, list) else [value]
+    found = [part.strip() for each in given if isinstance(each, str) for part in _BETWEEN.split(each)]
+    return found if len(found) >= len(given) and all(map(is_link, found)) else []
 
 
 def file_at(url: str, name: str = "") -> File:
     """Give the file behind a link, by the link's own name where it has no other."""
-    path = url.partition("?")[0].partition("#")[0]
-    return File(name or unquote(path.rpartition("/")[2]) or "file", url=url)
+    hidden = url.partition(_HIDDEN_PATH)[2].partition("&")[0]
+    path = unquote(hidden or url.partition("?")[0].partition("#")[0])
+    return File(line(name) or line(path.rpartition("/")[2]) or "file", url=url)
 
 
-def files_of(value: object) -> tuple[File, ...]:
+def uploads(value: object, folders: Sequence[str] = _UPLOADS) -> list[File]:
+    """Give the files that a value consists of: links into folders for uploads, by a part of their address.
+
+    A person may also have typed an address: that is none.
+    """
+    found = links(value)
+    kept = all(any(folder in link for folder in folders) for link in found)
+    return [file_at(link) for link in found] if kept else []
+
+
+def files_of(value: object) -> list[File]:
     """Give the files in an answer: objects that have a link, alone or in a list; empty if there is none."""
-    return tuple(_files(value if isinstance(value, list) else [value]))
+    return list(_files(value if isinstance(value, list) else [value]))
 
 
 def _files(values: list[object]) -> Iterator[File]:
     for each in values:
         if isinstance(each, dict):
-            url = _first(each, _URLS)
-            size = next((each[name] for name in _SIZES if type(each.get(name)) is int), None)
+            url = first_text(each, _URLS)
+            size = first_text(each, _SIZES)
             if is_link(url):
-                plain = file_at(url, _first(each, _NAMES))
-                yield File(plain.name, _first(each, _TYPES), size, url)
+                count = int(size) if size.isascii() and size.isdigit() and len(size) <= _MAX_DIGITS else None
+                yield File(file_at(url, first_text(each, _NAMES)).name, first_text(each, _TYPES), count, url)
 
 
 def names_of(files: Iterable[File]) -> str:
-    """Give the names of files as the text of an answer."""
+    """Give the names of files, as the answer to the question that asked for them."""
     return ", ".join(file.name for file in files)
 
 
-def told(body: Mapping[str, object], known: Collection[str] = ()) -> tuple[Answer, ...]:
-    """Give what a flat object says under its keys, but what is known and what steers the form."""
-    return tuple(
-        Answer(label_of(path), text, path)
-        for key, value in body.items()
-        if key not in known and not steers(key)
-        for path, text in flatten(key, value)
-        if text.strip()
-    )
+def called(key: str) -> str:
+    """Give the label of a field by its name: `your-name` is one, `E-mail` is a label already."""
+    return label_of(key) if key[:1].islower() else key
+
+
+def told(
+    body: Mapping[str, object], known: Collection[str] = (), mapped: Collection[str] = ()
+) -> tuple[list[Answer], list[File]]:
+    """Give what an object says under its keys, and the files in it.
+
+    What is `known` and what steers the form is left out, but not what the channel has `mapped`. An
+    object in the object is told key by key: `customer.email`.
+    """
+    answers: list[Answer] = []
+    files: list[File] = []
+    kept = ((key, value) for key, value in body.items() if key in mapped or key not in known)
+    for path, value in _leaves(kept, mapped):
+        found = files_of(value) or uploads(value)
+        files += found
+        label = " / ".join(map(called, path.split(".")))
+        answers.append(Answer(label, names_of(found) or text_of(value), path))
+    return answers, files
+
+
+def _leaves(pairs: Iterable[tuple[str, object]], mapped: Collection[str]) -> Iterator[tuple[str, object]]:
+    for path, value in pairs:
+        if path in mapped or not steers(path.rpartition(".")[2]):
+            if isinstance(value, dict) and not files_of(value):
+                yield from _leaves(((f"{path}.{name}", inner) for name, inner in value.items()), mapped)
+            else:
+                yield path, value
 
 
 def told_id(body: Mapping[str, object]) -> str:
     """Give the id of the submission where a body that somebody composed names one."""
-    return _first(body, ("submission_id", "submissionId", "conversion_id", "conversion-id"))
+    return first_text(body, ("submission_id", "submissionId", "conversion_id", "conversion-id"))
 
 
 def form_event(
-    answers: Sequence[Answer],
+    answers: Iterable[Answer],
     mapping: Mapping[str, str],
     *,
     hidden: Iterable[Answer] = (),
     files: Sequence[File] = (),
     origin: str = "",
     sender: Sender | None = None,
+    vouched: str = "",
 ) -> InboundEvent:
     """Make the event of a form: sender, subject and message found, the other answers as they stand.
 
-    `sender` fills in what no answer tells. Raises UnreadableError where there is nothing at all, or
-    more than any form has.
+    `mapping` is the channel's `fields`. `sender` fills in what no answer tells; `vouched` is the address
+    that the vendor itself stands for: it is the sender's unless the channel names a field for that.
+    Raises UnreadableError where there is nothing at all, or more than any form has.
     """
     kept = tuple(answer for answer in answers if answer.value.strip())
     aside = tuple(answer for answer in hidden if answer.value.strip() and not steers(answer.key))
@@ -105,22 +154,21 @@ def form_event(
         raise UnreadableError(f"more than {MAX_ANSWERS} answers or {MAX_FILES} files")
     finder = Finder(kept, mapping)
     found, other = finder.sender(), sender or Sender()
-    email_at, subject_at, body_at = finder.email_at(), finder.subject_at(), finder.body_at()
-    if email_at is not None and kept[email_at].value.strip() != found.email:
-        email_at = None
+    email = vouched if is_address(vouched) and not mapping.get("email") else found.email or other.email
+    subject_at, body_at = finder.subject_at(), finder.body_at()
     body = "" if body_at is None else kept[body_at].value
+    # The longest text may be an address, so the message is asked first.
+    subject = (first_line(body) if subject_at is None else "") or finder.subject() or origin
+    used = (finder.spent(finder.email_at(), email), finder.spent(subject_at, subject), body_at)
+    rest, placed = parted(kept, [*finder.name_at(), *used])
     return InboundEvent(
         kind="form",
-        sender=Sender(found.name or other.name, found.email or other.email),
-        # The longest text may be an address, so the message is asked first.
-        subject=(first_line(body) if subject_at is None else "") or finder.subject() or origin,
+        sender=Sender(found.name or other.name, email),
+        subject=subject,
         body=body,
-        answers=without(kept, [*finder.name_at(), email_at, subject_at, body_at]),
+        answers=rest,
+        placed=placed,
         hidden=aside,
         files=tuple(files),
         origin=origin,
     )
-
-
-def _first(body: Mapping[str, object], names: Iterable[str]) -> str:
-    return next(filter(None, (scalar_text(body.get(name)) for name in names)), "")

@@ -71,7 +71,8 @@ class InboundEvent(_Clean):
     """One verified inbound delivery.
 
     `late_keys` are dedupe keys known only after parsing (an RFC 5322 Message-ID). `ignore` says why
-    this makes no ticket (an auto-reply, a bot) and is empty where it makes one.
+    this makes no ticket (an auto-reply, a bot) and is empty where it makes one. `placed` are the answers
+    that stand elsewhere, as sender, subject or body: rules may ask for them, nothing tells them again.
     """
 
     _texts = ("body",)
@@ -88,6 +89,7 @@ class InboundEvent(_Clean):
     origin: str = ""
     late_keys: tuple[str, ...] = ()
     ignore: str = ""
+    placed: tuple[Answer, ...] = ()
 
 
 class _Record(Schema):

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from service.core.events import Answer, Sender
-from service.core.text import first_line, is_address
+from service.core.text import first_line, is_address, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -114,6 +114,10 @@ class Finder:
         texts = (answer.value for answer in self.answers if not is_address(answer.value.strip()))
         return first_line(max(texts, key=len, default=""))
 
+    def spent(self, place: int | None, told: str) -> int | None:
+        """Give the place of an answer that needs no telling again, for `told` says all of it; else None."""
+        return place if place is not None and line(self.answers[place].value) == told else None
+
     def _find(self, ours: str, called: set[str], kind: str) -> int | None:
         """Give the first answer that the channel names, else of that kind, else so called."""
         mapped = self.mapping.get(ours, "").strip().lower()
@@ -132,10 +136,16 @@ class Finder:
         )
 
 
-def without(answers: Sequence[Answer], places: Iterable[int | None]) -> tuple[Answer, ...]:
-    """Give the answers that stand elsewhere in the event left out, and those without a value."""
+def parted(
+    answers: Sequence[Answer], places: Iterable[int | None]
+) -> tuple[tuple[Answer, ...], tuple[Answer, ...]]:
+    """Give the answers to be told, and those at these places, which stand elsewhere in the event."""
     gone = set(places)
-    return tuple(answer for at, answer in enumerate(answers) if at not in gone and answer.value)
+    filled = [(at in gone, answer) for at, answer in enumerate(answers) if answer.value]
+    return (
+        tuple(answer for used, answer in filled if not used),
+        tuple(answer for used, answer in filled if used),
+    )
 
 
 def _exactly(answer: Answer) -> set[str]:

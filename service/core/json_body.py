@@ -8,21 +8,28 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from marshmallow import ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError
 
 from service.core.errors import UnreadableError
 from service.core.text import decode, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from marshmallow import Schema
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_DEPTH = 32
 # Measured: 25 MB of `[],` are 1.2 GB of lists and 7 seconds. The largest batch of mails has a few 100,000.
 MAX_PIECES = 1_000_000
 # A text, or what begins a value; a text that does not end is one all the same, which keeps it linear.
 _PIECE = re.compile(r'[\[{,]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+class Lenient(Schema):
+    """A record of somebody else's: what it has beside our fields is passed over."""
+
+    class Meta:
+        """As marshmallow asks for it."""
+
+        unknown = EXCLUDE
 
 
 def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH, pieces: int = MAX_PIECES) -> Any:  # noqa: ANN401 - JSON is any
@@ -85,6 +92,21 @@ def scalar_text(value: object) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     return str(value) if isinstance(value, str | int | float) else ""
+
+
+def first_text(body: Mapping[str, object], names: Iterable[str]) -> str:
+    """Give the first scalar that an object has under any of these names, as text; else nothing."""
+    return next(filter(None, (scalar_text(body.get(name)) for name in names)), "")
+
+
+def unpacked(value: object) -> object:
+    """Give the list that a text holds as JSON; the value itself where it holds none."""
+    if not isinstance(value, str) or not value.lstrip().startswith("["):
+        return value
+    try:
+        return read_json(value.encode())
+    except UnreadableError:
+        return value
 
 
 def flatten(key: str, value: object) -> Iterator[tuple[str, str]]:

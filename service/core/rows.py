@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import HONEYPOTS, Finder, is_control, label_of, without
+from service.core.finder import HONEYPOTS, Finder, is_control, label_of, parted
 from service.core.forms import MULTIPART, URLENCODED, read_form
 from service.core.html_text import html_to_text
 from service.core.json_body import flatten, read_json, scalar_text
 from service.core.mail_headers import addresses, header_text, ignore_reason
 from service.core.mail_json import batch, item_of
 from service.core.request import Headers
-from service.core.source import Part, canonical_key, vendor_key
+from service.core.source import Part, Source, canonical_key, vendor_key
 from service.core.text import decode, first_line, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from service.core.request import InboundRequest
+    from service.core.signing import Verified
 
-ROW_TYPES = ("application/json", "application/*+json", "text/json", "text/plain", URLENCODED, MULTIPART)
 MAX_ANSWERS = 2000
 _HASH_CHARS = 32
 
@@ -41,14 +41,44 @@ _TIMES = ("receivedat", "processedat", "createdat", "received", "processed", "da
 
 
 @dataclass(frozen=True)
-class Rows:
+class _Rows:
     """The rows of a request, whatever they are, and the files that came with them."""
 
     rows: list[Any]
     files: tuple[File, ...] = ()
 
 
-def read_rows(request: InboundRequest) -> Rows:
+class RowsSource(Source):
+    """A parser's source: each row of a request is an event. A vendor is its name and its ids' columns."""
+
+    content_types = (
+        "application/json",
+        "application/*+json",
+        "text/json",
+        "text/plain",
+        URLENCODED,
+        MULTIPART,
+    )
+    # Columns that may hold the vendor's own id, the likeliest first.
+    id_columns: ClassVar[tuple[str, ...]]
+    # The rows of one table have one id, and may come one by one as well.
+    id_is_shared: ClassVar[bool] = False
+
+    def identify(self, verified: Verified) -> list[Part]:
+        """Give each row, known by its id or else by what it says."""
+        return _parts(_read(verified.request), self._ids(), shared=self.id_is_shared)
+
+    def parse(self, verified: Verified, part: Part) -> InboundEvent:
+        """Make the event of one row."""
+        return _event(_read(verified.request), part, self._ids(), self.options.fields)
+
+    def _ids(self) -> tuple[str, ...]:
+        """Give the columns that may hold the id: the channel's own first."""
+        own = self.options.fields.get("id")
+        return (own, *self.id_columns) if own else self.id_columns
+
+
+def _read(request: InboundRequest) -> _Rows:
     """Give the rows: an object or a form is one, a list has several. Raises UnreadableError."""
     files: tuple[File, ...] = ()
     if request.content_type in (URLENCODED, MULTIPART):
@@ -69,13 +99,13 @@ def read_rows(request: InboundRequest) -> Rows:
     if isinstance(value, str):
         # JSON in a JSON string, as no-code tools write it.
         value = read_json(value.encode())
-    return Rows(batch(value, "rows"), files)
+    return _Rows(batch(value, "rows"), files)
 
 
-def row_parts(rows: Rows, ids: Sequence[str], *, shared: bool = False) -> list[Part]:
+def _parts(rows: _Rows, ids: Sequence[str], *, shared: bool = False) -> list[Part]:
     """Give each row, known by the first of these columns that it has.
 
-    Rows of one table have one id, and so they have in one list; `shared` says that they may come one
+    _Rows of one table have one id, and so they have in one list; `shared` says that they may come one
     by one as well. Then the id is good with what the row says only.
     """
     parts = []
@@ -88,7 +118,7 @@ def row_parts(rows: Rows, ids: Sequence[str], *, shared: bool = False) -> list[P
     return parts
 
 
-def row_event(rows: Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, str]) -> InboundEvent:
+def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, str]) -> InboundEvent:
     """Make the event of a row; raises UnreadableError where what the channel names is not there.
 
     That is what a mail looks like whose layout the parser's rules do not know.
@@ -111,13 +141,16 @@ def row_event(rows: Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, 
     if not body and html_at is not None:
         body = html_to_text(answers[html_at].value)
     subject_at = finder.subject_at()
+    subject = header_text(finder.subject() if subject_at is not None or not body else first_line(body))
+    told, placed = parted(rest, [*used, finder.spent(subject_at, subject), body_at])
     headers = Headers.of((answer.key.replace("_", "-"), answer.value) for answer in answers)
     return InboundEvent(
         kind="email",
         sender=sender,
-        subject=header_text(finder.subject() if subject_at is not None or not body else first_line(body)),
+        subject=subject,
         body=body,
-        answers=without(rest, [*used, subject_at, body_at]),
+        answers=told,
+        placed=placed,
         files=rows.files,
         recipient=recipient,
         late_keys=_late_keys(row, ids, answers, known),

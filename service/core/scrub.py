@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import ipaddress
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -22,15 +20,11 @@ from service.core.capture import ORIGIN
 from service.core.forms import MULTIPART, URLENCODED
 from service.core.mail_headers import header_text
 from service.core.request import Headers, InboundRequest
+from service.core.stand_ins import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FIRST = (
-    *("Ada", "Alma", "Ben", "Carl", "Cleo", "Dan", "Dora", "Edda", "Eva", "Finn"),
-    *("Flo", "Gil", "Gus", "Hana", "Hugo", "Ida", "Ivo", "Jan", "Kai", "Kim"),
-    *("Lea", "Liv", "Max", "Mia", "Nils", "Nora", "Olga", "Otto", "Pia", "Ravi"),
-)
 _MAX_NAMES = 200
 _MAX_DEPTH = 40
 # Base64 of this length that is no text is a file; shorter it may be an id.
@@ -54,7 +48,6 @@ _BLOB = re.compile(r"(?m)^(?:[A-Za-z0-9+/]{4,}={0,2}\r?(?:\n|\Z))+")
 _ENCODED_WORD = re.compile(r"=\?[\w-]{1,40}\?[bBqQ]\?[^?\s]{0,200}\?=")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
-_HEX = re.compile(r"[0-9a-f-]+")
 
 _SECRET = re.compile(
     r"token|signature|api key|apikey|authorization|trigger id|response url|handshake|session|nonce"
@@ -80,7 +73,7 @@ class Scrubber:
     """Replaces consistently under one key; `secrets` and `names` are known beforehand."""
 
     def __init__(self, key: bytes, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> None:
-        self._key = key
+        self._instead = StandIns(key)
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         self._names: set[str] = set()
         self._called: re.Pattern[str] | None = None
@@ -99,7 +92,7 @@ class Scrubber:
     def _scrubbed(self, request: InboundRequest) -> InboundRequest:
         path = urlsplit(request.url).path
         channel = path.partition("/hooks/")[2].partition("/")[0]
-        token = "/" + self._masked(request.path_token) if request.path_token else ""
+        token = "/" + self._instead.masked(request.path_token) if request.path_token else ""
         given = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
         pairs = [(key, self._value(value, key)) for key, value in given]
         query = "?" + urlencode(pairs) if pairs else ""
@@ -118,7 +111,7 @@ class Scrubber:
                 yield name, value
             elif lower == "authorization":
                 scheme, _, rest = value.partition(" ")
-                yield name, f"{scheme} {self._masked(rest)}" if rest else self._masked(value)
+                yield name, f"{scheme} {self._instead.masked(rest)}" if rest else self._instead.masked(value)
             elif lower not in _DROPPED:
                 yield name, self._value(value, name)
 
@@ -165,9 +158,9 @@ class Scrubber:
         text = self._without_secrets(text)
         called = _words(key)
         if _PASSWORD.search(called):
-            return self._masked(text)
+            return self._instead.masked(text)
         if _SECRET.search(called):
-            return _RUN.sub(lambda found: self._masked_run(found.group(), 8), text)
+            return _RUN.sub(lambda found: self._instead.masked_run(found.group(), 8), text)
         if text[:1] in {"{", "[", '"'}:
             try:
                 value = json.loads(text)
@@ -183,7 +176,7 @@ class Scrubber:
         if _NAMED.fullmatch(called) or (flat and called == "name"):
             self._know(text)
         if _PHONED.search(called):
-            return self._digits(text)
+            return self._instead.digits(text)
         return self._text(text)
 
     def _tree(self, value: Any, key: str = "", depth: int = 0) -> Any:  # noqa: ANN401 - JSON is any
@@ -196,7 +189,7 @@ class Scrubber:
         if isinstance(value, dict):
             self._look_for_names(value)
             return {
-                _EMAIL.sub(self._address, name): self._tree(inner, name, depth + 1)
+                _EMAIL.sub(self._instead.address, name): self._tree(inner, name, depth + 1)
                 for name, inner in value.items()
             }
         return value
@@ -228,16 +221,16 @@ class Scrubber:
         text = _BLOB.sub(self._blob, text)
         for found in _EMAIL.finditer(text):
             self._know_displayed(text[max(0, found.start() - _BEFORE) : found.start()])
-        text = _EMAIL.sub(self._address, text)
-        text = _V4.sub(self._v4, text)
-        text = _V6.sub(self._v6, text)
-        text = _PHONE.sub(lambda found: self._digits(found.group()), text)
-        text = _TOKEN.sub(lambda found: self._masked_run(found.group()), text)
-        return text if self._called is None else self._called.sub(self._name, text)
+        text = _EMAIL.sub(self._instead.address, text)
+        text = _V4.sub(self._instead.v4, text)
+        text = _V6.sub(self._instead.v6, text)
+        text = _PHONE.sub(lambda found: self._instead.digits(found.group()), text)
+        text = _TOKEN.sub(lambda found: self._instead.masked_run(found.group()), text)
+        return text if self._called is None else self._called.sub(self._instead.name, text)
 
     def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, self._masked(secret))
+            text = text.replace(secret, self._instead.masked(secret))
         return text
 
     def _encoded_word(self, found: re.Match[str]) -> str:
@@ -261,45 +254,6 @@ class Scrubber:
         end = "\r\n" if "\r\n" in block else "\n"
         return "".join(fresh[at : at + _WIDTH] + end for at in range(0, len(fresh), _WIDTH))
 
-    def _address(self, found: re.Match[str]) -> str:
-        seed = self._seed(found.group().lower())
-        return f"{_FIRST[seed[0] % len(_FIRST)].lower()}.{seed[1:4].hex()}@example.com"
-
-    def _name(self, found: re.Match[str]) -> str:
-        word = found.group()
-        fresh = _FIRST[self._seed(word.lower())[0] % len(_FIRST)]
-        return fresh.upper() if word.isupper() else fresh.lower() if word.islower() else fresh
-
-    def _v4(self, found: re.Match[str]) -> str:
-        return f"192.0.2.{self._seed(found.group())[0]}"
-
-    def _v6(self, found: re.Match[str]) -> str:
-        try:
-            ipaddress.IPv6Address(found.group())
-        except ValueError:
-            return found.group()
-        return f"2001:db8::{self._seed(found.group().lower())[:2].hex()}"
-
-    def _masked_run(self, run: str, least: int = 16) -> str:
-        """Mask a run of letters and digits mixed; a word and a number stay."""
-        mixed = any(char.isdigit() for char in run) and any(char.isalpha() for char in run)
-        return self._masked(run) if mixed and len(run) >= least else run
-
-    def _digits(self, text: str) -> str:
-        seed = self._seed(text, len(text))
-        return "".join(
-            str(byte % 10) if char.isdigit() else char for char, byte in zip(text, seed, strict=False)
-        )
-
-    def _masked(self, text: str) -> str:
-        """Give a made-up text with the same kinds of characters in the same places."""
-        letters = "abcdef" if _HEX.fullmatch(text) else "abcdefghijklmnopqrstuvwxyz"
-        seed = self._seed(text, len(text))
-        return "".join(map(_like, text, seed, [letters] * len(text)))
-
-    def _seed(self, text: str, length: int = 16) -> bytes:
-        return hashlib.shake_128(self._key + text.encode("utf-8", "replace")).digest(max(length, 16))
-
 
 def _decoded(encoded: str) -> str:
     """Give the text that base64 holds, or nothing where it holds something else."""
@@ -308,12 +262,3 @@ def _decoded(encoded: str) -> str:
     except (binascii.Error, UnicodeDecodeError):
         return ""
     return clear if all(char.isprintable() or char.isspace() for char in clear) else ""
-
-
-def _like(char: str, seed: int, letters: str) -> str:
-    if char.isdigit():
-        return str(seed % 10)
-    if char.isalpha():
-        fresh = letters[seed % len(letters)]
-        return fresh.upper() if char.isupper() else fresh
-    return char

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from service.core.blobs import DirectoryBlobs, RedisBlobs
 from service.core.durability import Durability
 from service.core.errors import ConfigError
-from service.core.ledger import Ledger
-from service.core.ledger.ledger import Keeping
+from service.core.ledger import Keeping, Ledger
 from service.core.registry import discover
 from service.core.signing import Locks
 from service.core.source import SourceOptions

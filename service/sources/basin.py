@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import UnreadableError
-from service.core.events import File
-from service.core.finder import steers
+from service.core.answers import file_at, form_event, told
 from service.core.forms import URLENCODED
-from service.core.json_body import scalar_text
+from service.core.json_body import first_text, scalar_text
+from service.core.php_fields import pairs_of, read_fields
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.submission import flat, link_name, pairs_of, read_fields, submission
 
 if TYPE_CHECKING:
-    from service.core.events import InboundEvent
+    from service.core.events import File, InboundEvent
     from service.core.signing import Verified
 
+_LINKS = ("attachment_proxy_url", "public_url")
 # What Basin adds to what was filled in.
 _META = frozenset(
     (
@@ -47,26 +46,20 @@ class Basin(Source):
     def identify(self, verified: Verified) -> list[Part]:
         """Give the submission, known by its id."""
         body = _body(verified)
-        told = scalar_text(body.get("id"))
-        return [Part((vendor_key("submission", told) if told else canonical_key(body),))]
+        known = scalar_text(body.get("id"))
+        return [Part((vendor_key("submission", known) if known else canonical_key(body),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each field under its name, then the files."""
         del part
         body = _body(verified)
-        mapped = set(self.options.fields.values())
-        told = {
-            key: value for key, value in body.items() if key in mapped or not (steers(key) or key in _META)
-        }
-        answers, files = flat(told)
+        answers, files = told(body, _META, self.options.fields.values())
         given = [_file(each) for _, each in pairs_of(body.get("attachments"))]
-        if not (given or any(answer.value for answer in answers)):
-            raise UnreadableError("not a submission of Basin: nothing was filled in")
-        return submission(
+        return form_event(
             answers,
             self.options.fields,
             files=[*given, *files],
-            title=scalar_text(body.get("form_name")),
+            origin=scalar_text(body.get("form_name")),
         )
 
 
@@ -76,8 +69,6 @@ def _body(verified: Verified) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else body
 
 
-def _file(told: dict[str, Any]) -> File:
-    link = scalar_text(told.get("attachment_proxy_url")) or scalar_text(told.get("public_url"))
-    return File(
-        scalar_text(told.get("filename")) or link_name(scalar_text(told.get("public_url")) or link), url=link
-    )
+def _file(given: dict[str, Any]) -> File:
+    name = scalar_text(given.get("filename")) or file_at(first_text(given, reversed(_LINKS))).name
+    return file_at(first_text(given, _LINKS), name)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import UnreadableError
+from service.core.answers import form_event, names_of, told
 from service.core.events import File
 from service.core.finder import steers
 from service.core.forms import URLENCODED
-from service.core.json_body import scalar_text
+from service.core.json_body import first_text, scalar_text
+from service.core.php_fields import read_fields
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.submission import flat, named, read_fields, submission
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
@@ -48,33 +48,29 @@ class ContactForm7(Source):
     def identify(self, verified: Verified) -> list[Part]:
         """Give the submission, known by its serial number, else by what was filled in."""
         body = read_fields(verified.request)
-        serial = _first(body, _SERIAL)
-        told = {key: value for key, value in body.items() if not steers(key)}
-        return [Part((vendor_key("serial", serial) if serial else canonical_key(told),))]
+        serial = first_text(body, _SERIAL)
+        filled = {key: value for key, value in body.items() if not steers(key)}
+        return [Part((vendor_key("serial", serial) if serial else canonical_key(filled),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each field under its name."""
         del part
         body = read_fields(verified.request)
         sent: list[File] = []
-        told: dict[str, Any] = {}
-        mapped = self.options.fields.values()
+        plain: dict[str, Any] = {}
         for key, value in body.items():
-            if key in mapped or not (steers(key) or key in _SERIAL):
-                found = _sent(value)
-                sent += found
-                told[key] = named(found) or value
-        answers, files = flat(told)
-        if not any(answer.value for answer in answers):
-            raise UnreadableError("not a submission of Contact Form 7: nothing was filled in")
-        hidden, _ = flat({name.removeprefix("_"): body.get(name) for name in _HIDDEN})
-        return submission(
-            answers, self.options.fields, hidden=hidden, files=[*sent, *files], title=_first(body, _TITLE)
+            found = _sent(value)
+            sent += found
+            plain[key] = names_of(found) or value
+        answers, files = told(plain, _SERIAL, self.options.fields.values())
+        hidden, _ = told({name.removeprefix("_"): body.get(name) for name in _HIDDEN})
+        return form_event(
+            answers,
+            self.options.fields,
+            hidden=hidden,
+            files=[*sent, *files],
+            origin=first_text(body, _TITLE),
         )
-
-
-def _first(body: dict[str, Any], names: tuple[str, ...]) -> str:
-    return next(filter(None, (scalar_text(body.get(name)) for name in names)), "")
 
 
 def _sent(value: object) -> list[File]:

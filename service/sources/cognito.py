@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import files_of, form_event, names_of, text_of
 from service.core.events import Answer
 from service.core.finder import label_of, steers
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -58,21 +58,15 @@ class Cognito(Source):
         files: list[File] = []
         for answer, found in _fields({name: value for name, value in body.items() if name not in _KNOWN}):
             answers.append(answer)
-            files.extend(found)
+            files += found
         return form_event(answers, self.options.fields, files=files, origin=form.get("name") or "")
 
 
-class _Form(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class _Form(Lenient):
     name = fields.String(data_key="Name", allow_none=True)
 
 
-class _Entry(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class _Entry(Lenient):
     form = fields.Nested(_Form, data_key="Form", allow_none=True)
 
 
@@ -81,7 +75,7 @@ def _object(body: Mapping[str, object], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _fields(held: Mapping[str, object], path: str = "") -> Iterator[tuple[Answer, tuple[File, ...]]]:
+def _fields(held: Mapping[str, object], path: str = "") -> Iterator[tuple[Answer, list[File]]]:
     """Give each field with its files; those of a section one by one."""
     for name, value in held.items():
         if name.startswith("$") or steers(name):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import UnreadableError
+from service.core.answers import called, form_event, names_of, text_of, uploads
 from service.core.events import Answer
 from service.core.forms import URLENCODED, read_form
+from service.core.php_fields import nested, pairs_of
 from service.core.source import Part, Source, canonical_key
-from service.core.submission import called, linked, named, nested, pairs_of, submission, text_of, uploads
 from service.core.text import decode
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ class Elementor(Source):
         del part
         body = _body(verified)
         answers, hidden, files = _told(body)
-        if not any(answer.value for answer in answers):
-            raise UnreadableError("not a submission of Elementor: nothing was filled in")
-        return submission(answers, self.options.fields, hidden=hidden, files=files, title=_form(body)[1])
+        return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=_form(body)[1])
 
 
 def _body(verified: Verified) -> dict[str, Any]:
@@ -82,9 +80,9 @@ def _told(body: dict[str, Any]) -> tuple[list[Answer], list[Answer], list[File]]
     files: list[File] = []
     advanced = isinstance(body.get("fields"), dict | list)
     for answer, value in _advanced(body) if advanced else _simple(body):
-        found = linked(uploads(value)) if answer.kind != "meta" else []
+        found = uploads(value) if answer.kind != "meta" else []
         files += found
-        told = Answer(answer.label, named(found) or answer.value, answer.key, answer.kind)
+        told = Answer(answer.label, names_of(found) or answer.value, answer.key, answer.kind)
         (hidden if answer.kind in {"hidden", "meta"} else answers).append(told)
     return answers, hidden, files
 

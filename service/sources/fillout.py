@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.answers import files_of, form_event, names_of, text_of, told, told_id
-from service.core.events import Answer, File
-from service.core.json_body import load, read_object, scalar_text
+from service.core.answers import UNASKED, files_of, form_event, names_of, text_of, told, told_id
+from service.core.events import Answer
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ class Fillout(Source):
         submission = _submission(body)
         origin = scalar_text(body.get("formName"))
         if "questions" not in submission:
-            return form_event(told(submission, _KNOWN), self.options.fields, origin=origin)
+            answers, files = told(submission, _KNOWN)
+            return form_event(answers, self.options.fields, files=files, origin=origin)
         loaded = load(_Submission(), submission)
-        files: list[File] = []
-        answers: list[Answer] = []
+        answers, files = [], []
         for each in loaded.get("questions", []):
-            found = files_of(each["value"]) if each["type"] in _FILES else ()
-            files.extend(found)
+            found = files_of(each["value"]) if each["type"] in _FILES else []
+            files += found
             answers.append(_answer(each, names_of(found)))
         hidden = [_answer(each) for each in (*loaded.get("parameters", []), *loaded.get("calculations", []))]
         return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=origin)
@@ -72,22 +72,17 @@ def _submission(body: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(each: dict[str, Any], files: str = "") -> Answer:
     kind = "email" if each["type"] == "EmailInput" else each["type"]
-    return Answer(each["name"] or each["id"] or "Question", files or text_of(each["value"]), each["id"], kind)
+    return Answer(each["name"] or each["id"] or UNASKED, files or text_of(each["value"]), each["id"], kind)
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Question(_Lenient):
+class _Question(Lenient):
     id = fields.String(load_default="")
     name = fields.String(load_default="")
     type = fields.String(load_default="")
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     questions = fields.List(fields.Nested(_Question), allow_none=True)
     parameters = fields.List(fields.Nested(_Question), data_key="urlParameters", allow_none=True)
     calculations = fields.List(fields.Nested(_Question), allow_none=True)

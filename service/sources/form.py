@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from service.core.errors import Invalid, UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import HONEYPOTS, Finder, is_control, label_of, without
+from service.core.finder import HONEYPOTS, Finder, is_control, label_of, parted
 from service.core.forms import MULTIPART, URLENCODED, Form, read_form
 from service.core.source import Part, Reply, Source, canonical_key
 from service.core.text import clean, decode, is_address
@@ -90,15 +90,16 @@ class HtmlForm(Source):
             self._check(form, finder, anything=bool(files) or any(answer.value for answer in answers))
         sender = finder.sender()
         body_at, subject_at = finder.body_at(), finder.subject_at()
-        used = [*finder.name_at(), subject_at, body_at, self._email_used(finder, sender)]
+        shown = _text(form, "_subject") if subject_at is None and "_subject" in form else finder.subject()
+        spent = (finder.spent(subject_at, shown), finder.spent(finder.email_at(), sender.email))
+        rest, placed = parted(answers, [*finder.name_at(), *spent, body_at])
         return InboundEvent(
             kind="form",
             sender=Sender(sender.name, sender.email or _text(form, "_replyto").strip()),
-            subject=_text(form, "_subject")
-            if subject_at is None and "_subject" in form
-            else finder.subject(),
+            subject=shown,
             body="" if body_at is None else answers[body_at].value,
-            answers=without(answers, used),
+            answers=rest,
+            placed=placed,
             files=files,
             ignore=spam,
         )
@@ -155,10 +156,6 @@ class HtmlForm(Source):
         }
         if wrong:
             raise Invalid("The e-mail address is not one", wrong)
-
-    def _email_used(self, finder: Finder, sender: Sender) -> int | None:
-        place = finder.email_at()
-        return place if place is not None and finder.answers[place].value == sender.email else None
 
     def _allowed(self, target: str) -> bool:
         """Say whether the channel lets visitors be sent there: by origin, or we were an open redirect."""

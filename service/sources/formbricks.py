@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.answers import file_at, form_event, is_link, names_of, text_of
+from service.core.answers import form_event, names_of, text_of, uploads
 from service.core.events import Answer, File, Sender
 from service.core.finder import label_of
-from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import is_address
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _FINISHED = "responseFinished"
-_UPLOADS = "/storage/"
+_UPLOADS = ("/storage/",)
 
 
 class Formbricks(Source):
@@ -69,8 +69,8 @@ class Formbricks(Source):
         answers: list[Answer] = []
         files: list[File] = []
         for key, value in response["answers"].items():
-            found = [file_at(each) for each in _strings(value) if is_link(each) and _UPLOADS in each]
-            files.extend(found)
+            found = uploads(value, _UPLOADS)
+            files += found
             answers.append(Answer(label_of(key), names_of(found) or text_of(value), key))
         return form_event(
             answers,
@@ -107,16 +107,11 @@ def _contact(response: Mapping[str, Any]) -> Sender:
     return Sender(name, next(filter(is_address, (*lines, scalar_text(known.get("email")))), ""))
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Survey(_Lenient):
+class _Survey(Lenient):
     title = fields.String(allow_none=True)
 
 
-class _Response(_Lenient):
+class _Response(Lenient):
     answers = fields.Dict(keys=fields.String(), required=True, data_key="data")
     variables = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
     attributes = fields.Dict(
@@ -126,5 +121,5 @@ class _Response(_Lenient):
     survey = fields.Nested(_Survey, load_default=None, allow_none=True)
 
 
-class _Event(_Lenient):
+class _Event(Lenient):
     data = fields.Nested(_Response, required=True)

@@ -6,15 +6,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core import signing
-from service.core.errors import UnreadableError
-from service.core.finder import steers
-from service.core.json_body import load, read_object
-from service.core.signing import HmacScheme, Signed, Window
+from service.core.answers import form_event, text_of, told
+from service.core.events import Answer, Sender
+from service.core.json_body import Lenient, load, read_object
+from service.core.signing.stamped import StampedScheme
 from service.core.source import Key, Part, Reply, Source, canonical_key
-from service.core.submission import flat, stamped, submission, text_of
 from service.core.text import is_address
 
 if TYPE_CHECKING:
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_STAMP = "_date"
+_STAMP, _REPLY_TO, _SUBJECT = "_date", "_replyto", "_subject"
 _HOOK = "X-Hook-Secret"
 _SIGNATURE = "Formspree-Signature"
+_SCHEME = StampedScheme(_SIGNATURE, "v1")
 _PRINTABLE = re.compile(r"[!-~]{1,200}")
 # What a request without anything to say may hold.
 _NOTHING = frozenset({b"", b"{}", b"null"})
@@ -77,35 +77,31 @@ class Formspree(Source):
         if not verified.request.body.strip():
             return []
         body = read_object(verified.request.body)
-        told = body.get("submission")
-        key = canonical_key([body.get("form"), body if told is None else told])
-        lasting = isinstance(told, dict) and bool(told.get(_STAMP))
+        filled = body.get("submission")
+        key = canonical_key([body.get("form"), body if filled is None else filled])
+        lasting = isinstance(filled, dict) and bool(filled.get(_STAMP))
         return [Part((Key(key.value, content=not lasting),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each field under its name."""
         del part
-        told = load(_Body(), read_object(verified.request.body))["submission"]
-        mapped = set(self.options.fields.values())
-        answers, files = flat({key: value for key, value in told.items() if key in mapped or not steers(key)})
-        if not any(answer.value for answer in answers):
-            raise UnreadableError("not a submission of Formspree: nothing was filled in")
-        event = submission(answers, self.options.fields, files=files)
-        reply_to, subject = text_of(told.get("_replyto")).strip(), text_of(told.get("_subject"))
-        return replace(
-            event,
-            sender=replace(
-                event.sender, email=event.sender.email or (reply_to if is_address(reply_to) else "")
-            ),
-            subject=subject or event.subject,
+        filled = load(_Body(), read_object(verified.request.body))["submission"]
+        mapped = self.options.fields.values()
+        answers, files = told(filled, mapped=mapped)
+        if _SUBJECT not in mapped:
+            # Last: a subject that somebody typed goes before it.
+            answers.append(Answer("Subject", text_of(filled.get(_SUBJECT)), _SUBJECT))
+        reply_to = text_of(filled.get(_REPLY_TO)).strip()
+        return form_event(
+            answers,
+            self.options.fields,
+            files=files,
+            sender=Sender(email=reply_to if is_address(reply_to) else ""),
         )
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header, as of now."""
-        stamp = str(int(self.clock()))
-        signature = _SCHEME.sign(stamp.encode() + b"." + request.body, secret)
-        told = f"t={stamp},v1={signature}"
-        return replace(request, headers=request.headers.replaced(Formspree_Signature=told))
+        return _SCHEME.sign(request, secret, self.clock())
 
 
 def _hook_secret(request: InboundRequest) -> str:
@@ -114,15 +110,5 @@ def _hook_secret(request: InboundRequest) -> str:
     return secret if request.body.strip() in _NOTHING and _PRINTABLE.fullmatch(secret) else ""
 
 
-def _read(request: InboundRequest) -> Signed:
-    return stamped(request.headers.get(_SIGNATURE), request.body, "v1")
-
-
-_SCHEME = HmacScheme(_read, window=Window(back=300, ahead=300))
-
-
-class _Body(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class _Body(Lenient):
     submission = fields.Dict(keys=fields.String(), required=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
@@ -12,13 +11,15 @@ from service.core.json_body import load, read_object
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import Lenient, base64_bytes, best_mail, told_pairs
 from service.core.request import Headers
-from service.core.signing import HmacScheme, Signed
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
+
+_SCHEME = BodyScheme("X-Webhook-Signature")
 
 
 class Forwardemail(Source):
@@ -80,8 +81,7 @@ class Forwardemail(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature over the raw body."""
-        signature = _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(X_Webhook_Signature=signature))
+        return _SCHEME.sign(request, secret)
 
 
 class _File(Lenient):
@@ -142,10 +142,3 @@ def _content(told: Any) -> bytes:  # noqa: ANN401 - what JSON made of a Buffer
     except (TypeError, ValueError):
         # Something in it is no number, or none of a byte.
         return b""
-
-
-def _read(request: InboundRequest) -> Signed:
-    return Signed(signatures=request.headers.all("X-Webhook-Signature"), message=request.body)
-
-
-_SCHEME = HmacScheme(_read)

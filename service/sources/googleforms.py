@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from service.core.events import File, InboundEvent
+from service.core.answers import text_of
+from service.core.events import File
 from service.core.json_body import read_object, scalar_text
-from service.core.shipped import answer_of, ids_of, read_shipped
+from service.core.shipped import ids_of, shipped_event
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import named, submission, text_of
 
 if TYPE_CHECKING:
+    from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
@@ -62,36 +63,22 @@ class GoogleForms(Source):
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each answer under its question, in the form's order."""
         del part
-        data = read_shipped(verified.request.body)
-        answers, files = [], []
-        for field in data["fields"]:
-            found = _files(field)
-            files += found
-            answers.append(answer_of(field, named(found) or _text(field)))
-        return submission(
-            answers,
-            self.options.fields,
-            files=files,
-            title=data["form_title"] or "",
-            email=data["respondent_email"] or "",
-        )
+        return shipped_event(verified.request.body, self.options.fields, _read)
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the three headers, as the script would now; an id that is there is kept."""
         return sign_standard(request, secret, self.clock())
 
 
-def _text(field: dict[str, Any]) -> str:
+def _read(field: dict[str, Any]) -> tuple[str, list[File]]:
     value, rows = field["value"], field["rows"]
     if rows and isinstance(value, list) and len(rows) == len(value):
         told = ((row or "", text_of(each)) for row, each in zip(rows, value, strict=True))
-        return "\n".join(f"{row}: {text}" for row, text in told if text)
-    return text_of(value)
+        return "\n".join(f"{row}: {text}" for row, text in told if text), []
+    return text_of(value), _files(value) if field["type"] == "FILE_UPLOAD" else []
 
 
-def _files(field: dict[str, Any]) -> list[File]:
-    value = field["value"]
-    if field["type"] != "FILE_UPLOAD" or not isinstance(value, list):
-        return []
-    ids = [each for each in value if isinstance(each, str) and _DRIVE_ID.fullmatch(each)]
+def _files(value: object) -> list[File]:
+    listed = value if isinstance(value, list) else []
+    ids = [each for each in listed if isinstance(each, str) and _DRIVE_ID.fullmatch(each)]
     return [File(each, url=f"https://drive.google.com/open?id={each}") for each in ids]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from service.core.errors import UnreadableError
+from service.core.answers import called, form_event, names_of, text_of, uploads
 from service.core.events import Answer
 from service.core.forms import URLENCODED
-from service.core.json_body import read_json, scalar_text
+from service.core.json_body import scalar_text, unpacked
+from service.core.php_fields import read_fields
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.submission import called, linked, named, read_fields, submission, text_of, uploads
 
 if TYPE_CHECKING:
     from service.core.events import File, InboundEvent
@@ -68,17 +68,15 @@ class GravityForms(Source):
         hidden: list[Answer] = []
         files: list[File] = []
         for key, values in _grouped(entry).items():
-            value = _expanded(values[""]) if set(values) == {""} else list(values.values())
-            found = linked(uploads(value))
+            value = unpacked(values[""]) if set(values) == {""} else list(values.values())
+            found = uploads(value)
             files += found
             kind = "name" if _is_name(values) else ""
             told = " ".join(filter(None, map(text_of, values.values()))) if kind else text_of(value)
-            answer = Answer(_label(key), named(found) or told, key, kind)
+            answer = Answer(_label(key), names_of(found) or told, key, kind)
             (hidden if key in _HIDDEN else answers).append(answer)
-        if not any(answer.value for answer in answers):
-            raise UnreadableError("not a Gravity Forms entry: nothing was filled in")
         title = scalar_text(entry.get("form_title"))
-        return submission(answers, self.options.fields, hidden=hidden, files=files, title=title)
+        return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=title)
 
 
 def _grouped(entry: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -99,13 +97,3 @@ def _is_name(values: dict[str, Any]) -> bool:
 
 def _label(key: str) -> str:
     return f"Field {key}" if key.isdigit() else called(key)
-
-
-def _expanded(value: object) -> object:
-    """Give the list that a text is, where it is one."""
-    if not isinstance(value, str) or not value.startswith("["):
-        return value
-    try:
-        return read_json(value.encode())
-    except UnreadableError:
-        return value

@@ -7,13 +7,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import form_event, text_of, told, told_id
 from service.core.errors import Unauthorized
 from service.core.events import Answer
 from service.core.finder import label_of, steers
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed, Window, same
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -73,7 +73,8 @@ class HubSpot(Source):
         del part
         body = read_object(verified.request.body)
         if not isinstance(body.get("properties"), dict):
-            return form_event(told(body, _KNOWN), self.options.fields)
+            answers, files = told(body, _KNOWN)
+            return form_event(answers, self.options.fields, files=files)
         contact = load(_Contact(), body)
         newest = _newest(contact.get("submissions"))
         answers = [
@@ -146,9 +147,6 @@ def _when(submission: dict[str, Any]) -> float:
     return when if isinstance(when, int | float) else 0
 
 
-class _Contact(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class _Contact(Lenient):
     properties = fields.Dict(keys=fields.String(), required=True)
     submissions = fields.List(fields.Dict(), data_key="form-submissions", allow_none=True)

@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from service.core.answers import MAX_ANSWERS, form_event, names_of, text_of, uploads
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent
 from service.core.finder import label_of
 from service.core.forms import MULTIPART, URLENCODED, read_form, without_fields
 from service.core.json_body import read_object
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import MAX_ANSWERS, linked, links, named, submission, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ _DATE = ("year", "month", "day")
 _NAME = ("prefix", "first", "middle", "last", "suffix")
 _MAX_PRETTY = 100_000
 _MAX_LABEL = 500
+# Files at Jotform itself; what stands beside the questions is a file wherever it is.
+_UPLOADS, _ANYWHERE = ("jotform.com/uploads/",), ("",)
 
 
 class Jotform(Source):
@@ -73,10 +75,10 @@ class Jotform(Source):
         for key, value in list(raw.items())[: 2 * MAX_ANSWERS]:
             question = _QUESTION.fullmatch(key)
             name = question.group(1) if question else key
-            found = linked(links(value) if question is None else _own(value))
+            found = uploads(value, _UPLOADS if question else _ANYWHERE)
             files += found
             if question or found:
-                answers.append(Answer(label_of(name), named(found) or _text(value), key, _kind(value)))
+                answers.append(Answer(label_of(name), names_of(found) or _text(value), key, _kind(value)))
             elif key not in _NOISE:
                 hidden.append(Answer(label_of(key), text_of(value), key))
         labels = _labels(form.text("pretty"), [_pretty(answer, raw) for answer in answers])
@@ -84,19 +86,13 @@ class Jotform(Source):
             replace(answer, label=label or answer.label)
             for answer, label in zip(answers, labels, strict=True)
         ]
-        return submission(
-            told, self.options.fields, hidden=hidden, files=files, title=form.text("formTitle").strip()
+        return form_event(
+            told, self.options.fields, hidden=hidden, files=files, origin=form.text("formTitle").strip()
         )
 
     def kept(self, request: InboundRequest) -> InboundRequest:
         """Leave the URL with its token out."""
         return super().kept(without_fields(request, {"webhookURL"}))
-
-
-def _own(value: object) -> list[str]:
-    """Give the links to files at Jotform itself: a person may also have typed an address."""
-    found = links(value)
-    return found if all("jotform.com/uploads/" in link for link in found) else []
 
 
 def _kind(value: object) -> str:
@@ -129,7 +125,7 @@ def _pretty(answer: Answer, raw: dict[str, Any]) -> str:
     """Give an answer as `pretty` writes it: the items of a list with a space between them."""
     value = raw[answer.key]
     if isinstance(value, list):
-        told = [each.name for each in linked(links(value))] or [text_of(each) for each in value]
+        told = [each.name for each in uploads(value, _ANYWHERE)] or [text_of(each) for each in value]
         return " ".join(told)
     return answer.value
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from service.core.errors import Invalid, UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import is_control, label_of
-from service.core.json_body import flatten, problems_of, read_json, scalar_text
+from service.core.json_body import Lenient, flatten, problems_of, read_json, scalar_text
 from service.core.source import Part, Source, canonical_key, vendor_key
 from service.core.text import first_line, is_address
 
@@ -128,11 +128,6 @@ def _read_inner(text: bytes | str) -> object:
         raise Invalid(str(error)) from error
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
 class _Email(fields.String):
     """An address, or nothing; spaces round it are a form's and not the person's."""
 
@@ -149,19 +144,19 @@ class _Email(fields.String):
         return text
 
 
-class _Requester(_Lenient):
+class _Requester(Lenient):
     email = _Email(allow_none=True)
     name = fields.String(allow_none=True)
 
 
-class _File(_Lenient):
+class _File(Lenient):
     name = fields.String(required=True, validate=validate.Length(min=1))
     url = fields.String(load_default="")
     content_type = fields.String(load_default="")
     size = fields.Integer(load_default=None, allow_none=True, strict=True)
 
 
-class _Field(_Lenient):
+class _Field(Lenient):
     key = fields.String(load_default="", allow_none=True)
     label = fields.String(allow_none=True)
     question = fields.String(allow_none=True)
@@ -192,7 +187,7 @@ class _Fields(fields.Field[Any]):
         return [each for each in self._listed.deserialize(value) if each]
 
 
-class _Body(_Lenient):
+class _Body(Lenient):
     subject = fields.String(allow_none=True)
     title = fields.String(allow_none=True)
     description = fields.String(allow_none=True)

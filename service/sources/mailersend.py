@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
@@ -12,7 +11,7 @@ from service.core.json_body import load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import Lenient, base64_bytes, best_mail, header_pairs, mailbox, told_pairs
 from service.core.request import Headers
-from service.core.signing import HmacScheme, Signed
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _INBOUND = "inbound.message"
+_SCHEME = BodyScheme("Signature")
 
 
 class Mailersend(Source):
@@ -82,8 +82,7 @@ class Mailersend(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature over the raw body."""
-        signature = _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(Signature=signature))
+        return _SCHEME.sign(request, secret)
 
 
 class _Mailbox(Lenient):
@@ -124,10 +123,3 @@ class _Inbound(Lenient):
 def _attachment(each: dict[str, Any]) -> Attachment:
     content = base64_bytes(each["content"] or "")
     return Attachment(each["file_name"] or "", each["content_type"] or "", content)
-
-
-def _read(request: InboundRequest) -> Signed:
-    return Signed(signatures=request.headers.all("Signature"), message=request.body)
-
-
-_SCHEME = HmacScheme(_read)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from service.core.errors import UnreadableError
-from service.core.json_body import read_json
-from service.core.shipped import answer_of, file_of, ids_of, read_shipped
+from service.core.answers import files_of, text_of
+from service.core.json_body import unpacked
+from service.core.shipped import ids_of, shipped_event
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import named, submission, text_of
 
 if TYPE_CHECKING:
-    from service.core.events import InboundEvent
+    from service.core.events import File, InboundEvent
     from service.core.signing import Verified
 
 
@@ -48,28 +47,9 @@ class MicrosoftForms(Source):
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each answer under the question that the flow gives it."""
         del part
-        data = read_shipped(verified.request.body)
-        answers, files = [], []
-        for field in data["fields"]:
-            value = _expanded(field["value"])
-            listed = value if isinstance(value, list) else []
-            found = [file_of(each) for each in listed if isinstance(each, dict) and "link" in each]
-            files += found
-            answers.append(answer_of(field, named(found) or text_of(value)))
-        return submission(
-            answers,
-            self.options.fields,
-            files=files,
-            title=data["form_title"] or "",
-            email=data["respondent_email"] or "",
-        )
+        return shipped_event(verified.request.body, self.options.fields, _read)
 
 
-def _expanded(value: object) -> object:
-    """Give the list that a text is, where it is one."""
-    if not isinstance(value, str) or not value.strip().startswith("["):
-        return value
-    try:
-        return read_json(value.encode())
-    except UnreadableError:
-        return value
+def _read(field: dict[str, Any]) -> tuple[str, list[File]]:
+    value = unpacked(field["value"])
+    return text_of(value), files_of(value)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.answers import form_event
-from service.core.events import Answer, File
-from service.core.finder import label_of, steers
-from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.answers import called, files_of, form_event, names_of, text_of, told
+from service.core.events import Answer
+from service.core.finder import steers
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing.jws import JwsScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from service.core.events import InboundEvent
+    from service.core.events import File, InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
@@ -51,8 +49,8 @@ class Netlify(Source):
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give the submission, known by its id."""
-        told = scalar_text(_submission(verified).get("id"))
-        return [Part((vendor_key("submission", told) if told else content_key(verified.request),))]
+        known = scalar_text(_submission(verified).get("id"))
+        return [Part((vendor_key("submission", known) if known else content_key(verified.request),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: the answers in the form's order where Netlify tells it."""
@@ -60,10 +58,8 @@ class Netlify(Source):
         submission = load(_Submission(), _submission(verified))
         data = submission.get("data", {})
         listed = submission.get("ordered_human_fields", [])
-        answers = tuple(_answers(listed) if listed else _plain(data))
-        event = form_event(
-            answers, self.options.fields, files=tuple(_files(data)), origin=submission.get("form_name", "")
-        )
+        answers, files = _listed(listed) if listed else told(data, _ADDED, self.options.fields.values())
+        event = form_event(answers, self.options.fields, files=files, origin=submission.get("form_name", ""))
         trapped = scalar_text(data.get("bot-field")).strip()
         return replace(event, ignore="spam: honeypot") if trapped else event
 
@@ -80,50 +76,26 @@ def _submission(verified: Verified) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else body
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Human(_Lenient):
+class _Human(Lenient):
     title = fields.String(load_default="", allow_none=True)
     name = fields.String(load_default="", allow_none=True)
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     data = fields.Dict(keys=fields.String(), allow_none=True)
     ordered_human_fields = fields.List(fields.Nested(_Human), allow_none=True)
     form_name = fields.String(allow_none=True)
 
 
-def _is_file(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("url"), str) and "filename" in value
-
-
-def _answers(listed: list[dict[str, Any]]) -> Iterator[Answer]:
+def _listed(listed: list[dict[str, Any]]) -> tuple[list[Answer], list[File]]:
+    answers: list[Answer] = []
+    files: list[File] = []
     for each in listed:
         name = each["name"] or ""
-        label = each["title"] or label_of(name)
-        if not steers(name) and not _is_file(each["value"]):
-            for path, text in flatten(label, each["value"]):
-                yield Answer(path, text, name)
-
-
-def _plain(data: dict[str, Any]) -> Iterator[Answer]:
-    for name, value in data.items():
-        if name not in _ADDED and not steers(name) and not _is_file(value):
-            for path, text in flatten(name, value):
-                yield Answer(label_of(path), text, path)
-
-
-def _files(data: dict[str, Any]) -> Iterator[File]:
-    for value in data.values():
-        if _is_file(value):
-            size = value.get("size")
-            yield File(
-                scalar_text(value["filename"]) or "file",
-                scalar_text(value.get("type")),
-                size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
-                value["url"],
-            )
+        if not steers(name):
+            found = files_of(each["value"])
+            files += found
+            label = each["title"] or called(name)
+            answers.append(Answer(label, names_of(found) or text_of(each["value"]), name))
+    return answers, files

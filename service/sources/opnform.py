@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.answers import files_of, form_event, names_of, text_of, told
-from service.core.events import Answer, File
-from service.core.json_body import load, read_object, scalar_text
-from service.core.signing import HmacScheme, Signed
+from service.core.events import Answer
+from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
-
-_PREFIX = "sha256="
+_SCHEME = BodyScheme("X-Webhook-Signature", "sha256=")
 
 
 class OpnForm(Source):
@@ -59,40 +57,26 @@ class OpnForm(Source):
         body = load(_Submission(), read_object(verified.request.body))
         origin = body.get("form_title", "")
         if not body.get("data"):
-            return form_event(told(body.get("submission", {})), self.options.fields, origin=origin)
-        answers: list[Answer] = []
-        files: list[File] = []
+            answers, files = told(body.get("submission", {}))
+            return form_event(answers, self.options.fields, files=files, origin=origin)
+        answers, files = [], []
         for key, each in body["data"].items():
             found = files_of(each["value"])
-            files.extend(found)
+            files += found
             answers.append(Answer(each["name"] or key, names_of(found) or text_of(each["value"]), key))
         return form_event(answers, self.options.fields, files=files, origin=origin)
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = _PREFIX + _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(X_Webhook_Signature=signature))
+        return _SCHEME.sign(request, secret)
 
 
-def _read(request: InboundRequest) -> Signed:
-    given = request.headers.get("X-Webhook-Signature")
-    return Signed([given.removeprefix(_PREFIX)] if given.startswith(_PREFIX) else [], request.body)
-
-
-_SCHEME = HmacScheme(_read)
-
-
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Answer(_Lenient):
+class _Answer(Lenient):
     name = fields.String(load_default="", allow_none=True)
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     form_title = fields.String(allow_none=True)
     data = fields.Dict(keys=fields.String(), values=fields.Nested(_Answer), allow_none=True)
     submission = fields.Dict(keys=fields.String(), allow_none=True)

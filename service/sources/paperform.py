@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.answers import files_of, form_event, names_of, text_of
+from service.core.answers import UNASKED, files_of, form_event, names_of, text_of
 from service.core.events import Answer, File
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -49,24 +49,19 @@ class Paperform(Source):
         files: list[File] = []
         for each in body["data"]:
             kind = each["type"] or ""
-            found = files_of(each["value"]) if kind in _FILES else ()
-            files.extend(found)
+            found = files_of(each["value"]) if kind in _FILES else []
+            files += found
             key = each["custom_key"] or each["key"] or ""
             text = names_of(found) or text_of(each["value"])
             (hidden if kind == "hidden" else answers).append(
-                Answer(each["title"] or key or "Question", text, key, kind)
+                Answer(each["title"] or key or UNASKED, text, key, kind)
             )
         return form_event(
             answers, self.options.fields, hidden=hidden, files=files, origin=body.get("form_title", "")
         )
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Answer(_Lenient):
+class _Answer(Lenient):
     title = fields.String(load_default="", allow_none=True)
     type = fields.String(load_default="", allow_none=True)
     key = fields.String(load_default="", allow_none=True)
@@ -74,6 +69,6 @@ class _Answer(_Lenient):
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Submission(_Lenient):
+class _Submission(Lenient):
     data = fields.List(fields.Nested(_Answer), required=True)
     form_title = fields.String(allow_none=True)

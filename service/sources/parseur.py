@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from service.core.rows import ROW_TYPES, read_rows, row_event, row_parts
-from service.core.source import Part, Source
-
-if TYPE_CHECKING:
-    from service.core.events import InboundEvent
-    from service.core.signing import Verified
-
-_IDS = ("DocumentID",)
+from service.core.rows import RowsSource
 
 
-class Parseur(Source):
+class Parseur(RowsSource):
     """Documents that a Parseur mailbox posts as JSON, with keys of the customer's choice.
 
     Authentication: none of Parseur's own: a `token` in the URL's path, or a custom header
@@ -35,17 +26,4 @@ class Parseur(Source):
 
     name = "parseur"
     label = "Parseur"
-    content_types = ROW_TYPES
-
-    def identify(self, verified: Verified) -> list[Part]:
-        """Give each row, known by its id or else by what it says."""
-        return row_parts(read_rows(verified.request), self._ids())
-
-    def parse(self, verified: Verified, part: Part) -> InboundEvent:
-        """Make the event of one row."""
-        return row_event(read_rows(verified.request), part, self._ids(), self.options.fields)
-
-    def _ids(self) -> tuple[str, ...]:
-        """Give the columns that may hold the id: the channel's own first."""
-        own = self.options.fields.get("id")
-        return (own, *_IDS) if own else _IDS
+    id_columns = ("DocumentID",)

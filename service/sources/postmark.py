@@ -6,10 +6,10 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core.errors import UnreadableError
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mime import read_mail
 from service.core.request import Headers
@@ -74,22 +74,17 @@ class Postmark(Source):
         )
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Mailbox(_Lenient):
+class _Mailbox(Lenient):
     Email = fields.String(load_default="", allow_none=True)
     Name = fields.String(load_default="", allow_none=True)
 
 
-class _Header(_Lenient):
+class _Header(Lenient):
     Name = fields.String(required=True)
     Value = fields.String(load_default="", allow_none=True)
 
 
-class _File(_Lenient):
+class _File(Lenient):
     Name = fields.String(load_default="", allow_none=True)
     ContentType = fields.String(load_default="", allow_none=True)
     Content = fields.String(load_default="", allow_none=True)
@@ -97,7 +92,7 @@ class _File(_Lenient):
     Data = fields.String(load_default="", allow_none=True)
 
 
-class _Inbound(_Lenient):
+class _Inbound(Lenient):
     RecordType = fields.String(allow_none=True)
     FromFull = fields.Nested(_Mailbox, allow_none=True)
     From = fields.String(allow_none=True)

@@ -8,11 +8,11 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
 from service.core import signing
 from service.core.errors import Unauthorized, UnreadableError
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.mail import mail_event
 from service.core.mime import read_mail
 from service.core.signing.sns import SnsScheme, is_amazons
@@ -140,25 +140,20 @@ def _raw(content: str, encoding: str) -> bytes:
         raise UnreadableError("the mail in the notification is not base64") from error
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Mail(_Lenient):
+class _Mail(Lenient):
     source = fields.String(load_default=None, allow_none=True)
 
 
-class _Action(_Lenient):
+class _Action(Lenient):
     encoding = fields.String(load_default="", allow_none=True)
 
 
-class _Receipt(_Lenient):
+class _Receipt(Lenient):
     recipients = fields.List(fields.String(), load_default=None, allow_none=True)
     action = fields.Nested(_Action, load_default=None, allow_none=True)
 
 
-class _Received(_Lenient):
+class _Received(Lenient):
     mail = fields.Nested(_Mail, allow_none=True)
     receipt = fields.Nested(_Receipt, allow_none=True)
     content = fields.String(allow_none=True)

@@ -52,7 +52,8 @@ class StandardWebhooks(Source):
         body = read_object(verified.request.body)
         inner = body.get("data")
         data = inner if isinstance(inner, dict) else body
-        return form_event(told(data), self.options.fields, origin=scalar_text(body.get("type")))
+        answers, files = told(data)
+        return form_event(answers, self.options.fields, files=files, origin=scalar_text(body.get("type")))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the three headers."""

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields, validate
+from marshmallow import fields, validate
 
-from service.core.events import Answer, File, InboundEvent
-from service.core.finder import is_control
-from service.core.json_body import load, read_object, scalar_text
-from service.core.signing import HmacScheme, Signed
+from service.core.answers import MAX_ANSWERS, UNASKED, files_of, form_event, names_of, text_of
+from service.core.events import Answer
+from service.core.finder import steers
+from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.submission import MAX_ANSWERS, link_name, named, submission, text_of
 
 if TYPE_CHECKING:
+    from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
 _KINDS = {"INPUT_EMAIL": "email"}
 _FILES = frozenset({"FILE_UPLOAD", "SIGNATURE"})
 _HIDDEN = frozenset({"HIDDEN_FIELDS", "CALCULATED_FIELDS"})
+_SCHEME = BodyScheme("Tally-Signature", encoding="base64")
 
 
 class Tally(Source):
@@ -77,40 +78,27 @@ class Tally(Source):
         for field in data["fields"]:
             if field["key"] in extra:
                 continue
-            found = _files(field["value"]) if field["type"] in _FILES else []
+            found = files_of(field["value"]) if field["type"] in _FILES else []
             files += found
             answer = Answer(
-                field["label"] or "Question",
-                named(found) or _text(field),
+                field["label"] or UNASKED,
+                names_of(found) or _text(field),
                 field["key"],
                 _KINDS.get(field["type"], field["type"].lower()),
             )
             if field["type"] not in _HIDDEN:
                 answers.append(answer)
-            elif not is_control(answer.label):
+            elif not steers(answer.label):
                 hidden.append(answer)
         title = data["formName"] or ""
-        return submission(answers, self.options.fields, hidden=hidden, files=files, title=title)
+        return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=title)
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(Tally_Signature=signature))
+        return _SCHEME.sign(request, secret)
 
 
-def _read(request: InboundRequest) -> Signed:
-    return Signed([request.headers.get("Tally-Signature")], request.body)
-
-
-_SCHEME = HmacScheme(_read, encoding="base64")
-
-
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Option(_Lenient):
+class _Option(Lenient):
     id = fields.String(required=True)
     text = fields.String(load_default="", allow_none=True)
 
@@ -121,7 +109,7 @@ def _options() -> fields.Field[Any]:
     )
 
 
-class _Field(_Lenient):
+class _Field(Lenient):
     key = fields.String(load_default="")
     label = fields.String(load_default="", allow_none=True)
     type = fields.String(load_default="")
@@ -131,7 +119,7 @@ class _Field(_Lenient):
     columns = _options()
 
 
-class _Data(_Lenient):
+class _Data(Lenient):
     formName = fields.String(load_default="", allow_none=True)  # noqa: N815 - the vendor's word
     questions = fields.List(
         fields.Nested(_Field),
@@ -142,7 +130,7 @@ class _Data(_Lenient):
     )
 
 
-class _Event(_Lenient):
+class _Event(Lenient):
     data = fields.Nested(_Data, required=True)
 
 
@@ -158,18 +146,3 @@ def _resolved(value: object, told: dict[str, str]) -> object:
     if isinstance(value, dict):
         return {told.get(name, name): _resolved(each, told) for name, each in value.items()}
     return told.get(value, value) if isinstance(value, str) else value
-
-
-def _files(value: object) -> list[File]:
-    given = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-    return [_file({name: text_of(inner) for name, inner in each.items()}) for each in given]
-
-
-def _file(told: dict[str, str]) -> File:
-    size, link = told.get("size", ""), told.get("url", "")
-    return File(
-        told.get("name") or link_name(link),
-        told.get("mimeType", ""),
-        int(size) if size.isascii() and size.isdigit() else None,
-        link,
-    )

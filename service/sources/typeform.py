@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.events import Answer, File, InboundEvent
-from service.core.finder import Finder, is_control
-from service.core.json_body import flatten, load, read_object, scalar_text
-from service.core.signing import HmacScheme, Signed
+from service.core.answers import UNASKED, file_at, form_event, text_of
+from service.core.events import Answer
+from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
+from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
+    from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_PREFIX = "sha256="
 _RECALL = re.compile(r"\{\{(?:field|hidden|var):([^{}]{1,100})\}\}")
 _EMPHASIS = re.compile(r"(?<!\w)([*_]{1,2})(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
 _MAX_TITLE = 2000
+_SCHEME = BodyScheme("Typeform-Signature", "sha256=", encoding="base64")
 
 
 class Typeform(Source):
@@ -70,7 +69,7 @@ class Typeform(Source):
         titles = {each["id"]: _title(each["title"], values) for each in definition.get("fields") or []}
         answers = tuple(
             Answer(
-                label=titles.get(each["field"]["id"]) or each["field"]["ref"] or "Question",
+                label=titles.get(each["field"]["id"]) or each["field"]["ref"] or UNASKED,
                 value=_value(each),
                 key=each["field"]["ref"] or each["field"]["id"],
                 kind=each["type"],
@@ -78,40 +77,20 @@ class Typeform(Source):
             for each in given
         )
         hidden = (pair for name, value in (response["hidden"] or {}).items() for pair in flatten(name, value))
-        finder = Finder(answers, self.options.fields)
-        title = definition.get("title") or ""
-        return InboundEvent(
-            kind="form",
-            sender=finder.sender(),
-            subject=finder.subject() or title,
-            answers=tuple(answer for answer in answers if answer.value),
-            hidden=tuple(
-                Answer(name, value, name) for name, value in hidden if value and not is_control(name)
-            ),
-            files=tuple(File(_value(each), url=each["file_url"]) for each in given if each["file_url"]),
-            origin=title,
+        return form_event(
+            answers,
+            self.options.fields,
+            hidden=[Answer(name, value, name) for name, value in hidden],
+            files=[file_at(each["file_url"]) for each in given if each["file_url"]],
+            origin=definition.get("title") or "",
         )
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = _PREFIX + _SCHEME.sign(request.body, secret)
-        return replace(request, headers=request.headers.replaced(Typeform_Signature=signature))
+        return _SCHEME.sign(request, secret)
 
 
-def _read(request: InboundRequest) -> Signed:
-    given = request.headers.get("Typeform-Signature")
-    return Signed([given.removeprefix(_PREFIX)] if given.startswith(_PREFIX) else [], request.body)
-
-
-_SCHEME = HmacScheme(_read, encoding="base64")
-
-
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Field(_Lenient):
+class _Field(Lenient):
     id = fields.String(load_default="")
     ref = fields.String(load_default="")
 
@@ -120,12 +99,12 @@ class _Question(_Field):
     title = fields.String(load_default="")
 
 
-class _Definition(_Lenient):
+class _Definition(Lenient):
     title = fields.String(allow_none=True)
     questions = fields.List(fields.Nested(_Question), data_key="fields", attribute="fields", allow_none=True)
 
 
-class _Answer(_Lenient):
+class _Answer(Lenient):
     class Meta:
         unknown = "include"
 
@@ -134,29 +113,27 @@ class _Answer(_Lenient):
     file_url = fields.String(load_default="", allow_none=True)
 
 
-class _Response(_Lenient):
+class _Response(Lenient):
     definition = fields.Nested(_Definition, load_default=None, allow_none=True)
     answers = fields.List(fields.Nested(_Answer), load_default=None, allow_none=True)
     hidden = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
 
 
-class _Event(_Lenient):
+class _Event(Lenient):
     form_response = fields.Nested(_Response, required=True)
 
 
 def _value(answer: dict[str, Any]) -> str:
     """Give an answer as text: its value stands under the name of its type."""
     if answer["file_url"]:
-        path = urlsplit(answer["file_url"].replace("[", "").replace("]", "")).path
-        return unquote(path.rpartition("/")[2]) or "file"
+        return file_at(answer["file_url"]).name
     value = answer.get(answer["type"])
     if isinstance(value, dict):
         labels = value.get("labels")
         texts = [value.get("label"), *(labels if isinstance(labels, list) else []), value.get("other")]
         chosen = ", ".join(filter(None, map(scalar_text, texts)))
-        pairs = (pair for name, inner in value.items() for pair in flatten(name, inner))
-        return chosen or ", ".join(f"{name}: {text}" for name, text in pairs if text and not is_control(name))
-    return scalar_text(value)
+        return chosen or text_of(value)
+    return text_of(value)
 
 
 def _title(title: str, values: dict[str, str]) -> str:

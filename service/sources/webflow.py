@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.answers import form_event
-from service.core.events import Answer
-from service.core.finder import label_of, steers
-from service.core.json_body import flatten, load, read_object, scalar_text
+from service.core.answers import form_event, told
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed, Window
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -55,21 +53,17 @@ class Webflow(Source):
         if body.get("triggerType", "form_submission") != "form_submission":
             return []
         payload = _payload(body)
-        told = scalar_text(payload.get("id")) or scalar_text(payload.get("_id"))
-        return [Part((vendor_key("submission", told) if told else content_key(verified.request),))]
+        known = scalar_text(payload.get("id")) or scalar_text(payload.get("_id"))
+        return [Part((vendor_key("submission", known) if known else content_key(verified.request),))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each answer under its field's name."""
         del part
         payload = load(_Payload(), _payload(read_object(verified.request.body)))
         kinds = {each["name"]: each["kind"] or "" for each in payload.get("listed", [])}
-        answers = tuple(
-            Answer(label_of(path), text, path, _KINDS.get(kinds.get(name, ""), ""))
-            for name, value in payload["data"].items()
-            if not steers(name)
-            for path, text in flatten(name, value)
-        )
-        return form_event(answers, self.options.fields, origin=payload.get("name", ""))
+        answers, files = told(payload["data"], mapped=self.options.fields.values())
+        kinded = [replace(each, kind=_KINDS.get(kinds.get(each.key, ""), "")) for each in answers]
+        return form_event(kinded, self.options.fields, files=files, origin=payload.get("name", ""))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set time and signature."""
@@ -94,17 +88,12 @@ def _payload(body: dict[str, Any]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else body
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Field(_Lenient):
+class _Field(Lenient):
     name = fields.String(data_key="fieldName", required=True)
     kind = fields.String(data_key="fieldType", load_default="", allow_none=True)
 
 
-class _Payload(_Lenient):
+class _Payload(Lenient):
     name = fields.String(allow_none=True)
     data = fields.Dict(keys=fields.String(), required=True)
     listed = fields.List(fields.Nested(_Field), data_key="schema", allow_none=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import fields
 
-from service.core.answers import file_at, files_of, form_event, is_link, names_of, text_of, told, told_id
+from service.core.answers import UNASKED, files_of, form_event, names_of, text_of, told, told_id, uploads
 from service.core.events import Answer, File, Sender
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class Wix(Source):
         answers: list[Answer] = []
         files: list[File] = []
         for each in loaded.get("submissions", []):
-            found = _uploads(each["value"])
-            files.extend(found)
+            found = files_of(each["value"]) or uploads(each["value"], _UPLOADS)
+            files += found
             text = names_of(found) or text_of(each["value"])
-            answers.append(Answer(each["label"] or "Question", text, each["label"] or ""))
+            answers.append(Answer(each["label"] or UNASKED, text, each["label"] or ""))
         if not answers:
-            answers = list(told(body, _KNOWN))
+            answers, files = told(body, _KNOWN)
         return form_event(
             answers,
             self.options.fields,
@@ -88,24 +88,12 @@ def _contact(contact: dict[str, Any]) -> Sender:
     return Sender(" ".join(filter(None, map(scalar_text, parts))), scalar_text(contact.get("email")).strip())
 
 
-def _uploads(value: object) -> tuple[File, ...]:
-    """Give the files in an answer: objects with a link, or links to where Wix keeps uploads."""
-    links = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-    kept = [each for each in links if is_link(each) and any(host in each for host in _UPLOADS)]
-    return files_of(value) or tuple(map(file_at, kept))
-
-
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Answer(_Lenient):
+class _Answer(Lenient):
     label = fields.String(load_default="", allow_none=True)
     value = fields.Raw(load_default=None, allow_none=True)
 
 
-class _Data(_Lenient):
+class _Data(Lenient):
     form = fields.String(data_key="formName", allow_none=True)
     submissions = fields.List(fields.Nested(_Answer), allow_none=True)
     contact = fields.Dict(keys=fields.String(), allow_none=True)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from service.core.errors import UnreadableError
+from service.core.answers import form_event, told
 from service.core.forms import URLENCODED
-from service.core.json_body import scalar_text
-from service.core.signing import HmacScheme, Signed, Window
+from service.core.json_body import first_text
+from service.core.php_fields import read_fields
+from service.core.signing.stamped import StampedScheme
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.submission import flat, read_fields, stamped, submission
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
-_HEADER = "X-WPForms-Webhook-Signature"
+_SCHEME = StampedScheme("X-WPForms-Webhook-Signature", "v")
 _ENTRY = ("entry_id", "Entry ID", "entry-id", "entryId")
 _FORM = ("form_id", "Form ID")
 _TITLE = ("form_name", "form_title", "Form Name")
@@ -51,37 +50,21 @@ class WPForms(Source):
     def identify(self, verified: Verified) -> list[Part]:
         """Give the entry, known by its id where the author maps it."""
         body = read_fields(verified.request)
-        told = _first(body, _ENTRY)
-        key = vendor_key("entry", f"{_first(body, _FORM)}:{told}") if told else canonical_key(body)
+        entry = first_text(body, _ENTRY)
+        key = vendor_key("entry", f"{first_text(body, _FORM)}:{entry}") if entry else canonical_key(body)
         return [Part((key,))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each field under the author's key."""
         del part
         body = read_fields(verified.request)
-        told = {key: _value(value) for key, value in body.items() if key not in {*_ENTRY, *_FORM, *_TITLE}}
-        answers, files = flat(told)
-        if not any(answer.value for answer in answers):
-            raise UnreadableError("not a WPForms entry: nothing was filled in")
-        return submission(answers, self.options.fields, files=files, title=_first(body, _TITLE))
+        filled = {key: _value(value) for key, value in body.items()}
+        answers, files = told(filled, (*_ENTRY, *_FORM, *_TITLE), self.options.fields.values())
+        return form_event(answers, self.options.fields, files=files, origin=first_text(body, _TITLE))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header, as of now."""
-        stamp = str(int(self.clock()))
-        signature = _SCHEME.sign(stamp.encode() + b"." + request.body, secret)
-        told = f"t={stamp},v={signature}"
-        return replace(request, headers=request.headers.replaced(X_WPForms_Webhook_Signature=told))
-
-
-def _read(request: InboundRequest) -> Signed:
-    return stamped(request.headers.get(_HEADER), request.body, "v")
-
-
-_SCHEME = HmacScheme(_read, window=Window(back=300, ahead=300))
-
-
-def _first(body: dict[str, Any], names: tuple[str, ...]) -> str:
-    return next(filter(None, (scalar_text(body.get(name)) for name in names)), "")
+        return _SCHEME.sign(request, secret, self.clock())
 
 
 def _value(value: object) -> object:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from marshmallow import EXCLUDE, Schema, fields
+from marshmallow import Schema, fields
 
 from service.core.answers import file_at, form_event, is_link
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.events import Answer, File
 from service.core.forms import URLENCODED, Form, read_form, without_fields
-from service.core.json_body import load, read_json
+from service.core.json_body import Lenient, load, read_json
 from service.core.signing import same
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import decode
@@ -129,12 +129,7 @@ def _value(held: dict[str, str], each: dict[str, Any]) -> str:
     return ", ".join(f"{label}: {text}" if label else text for label, text in texts if text)
 
 
-class _Lenient(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-
-class _Part(_Lenient):
+class _Part(Lenient):
     id = fields.String(data_key="ID", load_default="")
     label = fields.String(data_key="Label", load_default="", allow_none=True)
 
@@ -145,10 +140,10 @@ class _Field(_Part):
     parts = fields.List(fields.Nested(_Part), data_key="SubFields", load_default=None, allow_none=True)
 
 
-class _Fields(_Lenient):
+class _Fields(Lenient):
     listed = fields.List(fields.Nested(_Field), data_key="Fields", attribute="fields", allow_none=True)
 
 
-class _Form(_Lenient):
+class _Form(Lenient):
     hash = fields.String(data_key="Hash", allow_none=True)
     name = fields.String(data_key="Name", allow_none=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
 
+from sandbox.server import running
 from service.app import create_app
 from tests.web.acts import Acts
 from tests.web.conftest import CONFIG, PASSWORD, SETTINGS
@@ -30,11 +29,6 @@ _QUIET = (
 )
 
 
-class _Silent(WSGIRequestHandler):
-    def log(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, _NAMES)), None)
@@ -52,15 +46,8 @@ def acts(ledger: Ledger, redis: Redis) -> Acts:
 
 @pytest.fixture
 def address(redis: Redis) -> Iterator[str]:
-    server = make_server(
-        "127.0.0.1", 0, create_app(SETTINGS, CONFIG, redis), threaded=True, request_handler=_Silent
-    )
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(create_app(SETTINGS, CONFIG, redis)) as base:
+        yield base
 
 
 @dataclass

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from werkzeug.serving import make_server
 
 from cli.wsgi import connect_spacebring
 from config.secrets import Secret
@@ -37,13 +35,8 @@ def address(connection: Connection) -> Iterator[str]:
     """Serve a bridge that can log in to the sandbox, in place of the one of the other tests."""
     chosen = settings(connection.base, admin_password=Secret(PASSWORD))
     app = create_app(chosen, CONFIG, connection.redis, connect_spacebring=connect_spacebring)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(app) as base:
+        yield base
 
 
 def strange(operator: Operator, connection: Connection) -> list[str]:

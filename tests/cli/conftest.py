@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,10 +72,3 @@ def accept(ledger: Ledger, key: str = "one") -> str:
         request, channel="website", source="form", lane="backlog", parts=[Part((Key(key),))]
     )
     return accepted.events[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +12,9 @@ from cli.check import FORGETFUL
 from sandbox.app import create_app
 from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
 from sandbox.server import running
-from tests.cli.conftest import CONFIG, LOCATION, free_port, printed
-from tests.conftest import Valkey
+from tests.cli.conftest import CONFIG, LOCATION, printed
+from tests.conftest import serving
+from tests.ledger.test_store import cluster_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,15 +257,10 @@ def test_a_redis_that_may_evict_is_a_problem(
 def test_a_redis_cluster_is_refused_by_every_part(
     bridge: Callable[..., Result], spacebring: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="vc"))
-    ports = {"port": str(free_port()), "cluster-port": str(free_port())}
-    cluster = Valkey(folder, {"cluster-enabled": "yes", **ports})
-    cluster.start()
-    spacebring.setenv("REDIS_URL", cluster.url)
+    with serving(cluster_options()) as cluster:
+        spacebring.setenv("REDIS_URL", cluster.url)
 
-    results = [bridge("check"), bridge("web"), bridge("worker")]
-    cluster.stop()
-    shutil.rmtree(folder)
+        results = [bridge("check"), bridge("web"), bridge("worker")]
 
     assert [result.exit_code for result in results] == [1, 1, 1]
     assert all("This is a Redis Cluster" in result.output for result in results)

@@ -28,6 +28,7 @@ from service.app import create_app
 from service.core.errors import LoginRefused
 from service.core.tokens import BY_CLI, PendingLogin, Tokens, TokenStore
 from tests.cli.conftest import CONFIG, LOCATION, printed
+from tests.conftest import until
 from tests.oauth import CLIENT, KEY, REDIRECT, SECRET, Connection, consent, settings
 from tests.web.conftest import CONFIG as WEB_CONFIG
 from tests.web.conftest import PASSWORD, Browser
@@ -281,10 +282,10 @@ def test_delivery_that_basic_may_not_do_goes_on_by_itself_after_a_log_in(
     worker = bridge_process("worker", "--processes", "1")
     paused: Any = connection.redis
 
-    _until(lambda: paused.exists("bridge:pause"))
+    until(lambda: paused.exists("bridge:pause"))
     waiting = connection.tickets()
     connection.connect()
-    _until(lambda: connection.tickets() == 1)
+    until(lambda: connection.tickets() == 1)
     worker.terminate()
     worker.communicate(timeout=60)
 
@@ -295,12 +296,3 @@ def test_delivery_that_basic_may_not_do_goes_on_by_itself_after_a_log_in(
 
 def _config() -> Config:
     return load_config(CONFIG, environ={})
-
-
-def _until(condition: Callable[[], object]) -> None:
-    tick = threading.Event()
-    for _ in range(600):
-        if condition():
-            return
-        tick.wait(0.1)
-    raise AssertionError("waited in vain")

@@ -23,7 +23,8 @@ from config.channels import load_config
 from config.errors import ConfigError
 from config.settings import load_settings
 from config.store import StoreAddress
-from tests.cli.conftest import CONFIG, LOCATION, free_port
+from tests.cli.conftest import CONFIG, LOCATION
+from tests.conftest import free_port
 from workers.main import bridge_command
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from config.schema import (
     SpoolTable,
     Table,
 )
-from config.settings import VARIABLES, Settings, load_settings
+from config.settings import Settings, load_settings
+from config.variables import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

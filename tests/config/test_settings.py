@@ -6,7 +6,8 @@ import pytest
 
 from config.errors import ConfigError
 from config.secrets import Secret
-from config.settings import VARIABLES, Settings, load_settings
+from config.settings import Settings, load_settings
+from config.variables import VARIABLES
 from service.core import errors as core_errors
 
 NETWORK = "3C90C3CC-0D44-4B50-8888-8DD25736052A"

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -20,6 +20,8 @@ from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, Signed, Window, verify
 from service.core.signing.ecdsa import EcdsaScheme
 from service.core.signing.jws import JwsScheme
+from service.core.signing.plain import BodyScheme
+from service.core.signing.stamped import StampedScheme
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard
 
 if TYPE_CHECKING:
@@ -242,3 +244,61 @@ def test_only_keys_on_p256_hold(key: ec.EllipticCurvePrivateKey) -> None:
 def test_what_is_no_private_key_of_ecdsa_does_not_sign(secret: bytes) -> None:
     with pytest.raises(UnreadableError, match="not a private key on the curve P-256"):
         ECDSA.sign(b"", secret)
+
+
+STAMPED = StampedScheme("Acme-Signature", "v1")
+STAMPED_TIME = 1_700_000_000
+STAMPED_HEX = "71d073cc8fc60e47adb1c7f8c7998a06ebd40f0d7a67ff6672b54b164a63672f"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"t={STAMPED_TIME},v1={STAMPED_HEX}",
+        f"v1={STAMPED_HEX}, t={STAMPED_TIME}",
+        f"t={STAMPED_TIME},v1={'0' * 64},v1={STAMPED_HEX},v0=x",
+    ],
+)
+def test_time_and_signature_in_one_header_hold_in_any_order(header: str) -> None:
+    assert holds(STAMPED, request(BODY, Acme_Signature=header), SECRET, now=STAMPED_TIME)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        STAMPED_HEX,
+        f"v1={STAMPED_HEX}",
+        f"t={STAMPED_TIME},v={STAMPED_HEX}",
+        f"t={STAMPED_TIME + 1},v1={STAMPED_HEX}",
+        f"t=\ud800,v1={STAMPED_HEX}",
+        f"t={STAMPED_TIME}{',v1=0' * 9},v1={STAMPED_HEX}",
+    ],
+)
+def test_a_header_with_another_time_word_or_too_many_parts_does_not_hold(header: str) -> None:
+    assert not holds(STAMPED, request(BODY, Acme_Signature=header), SECRET, now=STAMPED_TIME)
+
+
+@pytest.mark.parametrize(("late", "held"), [(301, False), (300, True), (-300, True), (-301, False)])
+def test_a_stamped_header_holds_for_five_minutes_either_way(late: int, held: bool) -> None:  # noqa: FBT001
+    signed = STAMPED.sign(request(BODY, acme_signature="old"), SECRET, STAMPED_TIME)
+
+    assert signed.headers.all("Acme-Signature") == [f"t={STAMPED_TIME},v1={STAMPED_HEX}"]
+    assert holds(STAMPED, signed, SECRET, now=STAMPED_TIME + late) is held
+
+
+@pytest.mark.parametrize(("prefix", "encoding"), [("", "hex"), ("sha256=", "hex"), ("sha256=", "base64")])
+def test_a_signature_of_the_body_holds_for_that_body_behind_its_prefix_only(
+    prefix: str, encoding: Literal["hex", "base64"]
+) -> None:
+    scheme = BodyScheme("Acme-Signature", prefix, encoding)
+    digest = hmac.new(SECRET, BODY, hashlib.sha256)
+    expected = digest.hexdigest() if encoding == "hex" else base64.b64encode(digest.digest()).decode()
+
+    signed = scheme.sign(request(BODY, acme_signature="old"), SECRET)
+
+    assert signed.headers.all("Acme-Signature") == [prefix + expected]
+    assert holds(scheme, signed, b"older", SECRET, now=0)
+    assert not holds(scheme, replace(signed, body=b"x"), SECRET, now=0)
+    assert not holds(scheme, request(BODY), SECRET, now=0)
+    assert holds(scheme, request(BODY, Acme_Signature=expected), SECRET, now=0) is (not prefix)

@@ -27,7 +27,7 @@ from config.channels import load_config
 from sandbox.app import create_app
 from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
 from sandbox.server import running
-from tests.cli.conftest import free_port
+from tests.conftest import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

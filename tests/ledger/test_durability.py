@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.core.blobs import RedisBlobs
 from service.core.durability import Durability
 from service.core.errors import NotDurable, StoreUnsuitable, Unavailable
-from service.core.ledger import Ledger
 from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from tests.conftest import Valkey, free_port, ledger_on, serving
 from tests.ledger.conftest import SERVERS, needs_redis
 from tests.ledger.steps import DRAFT, Steps
-from tests.ledger.test_store import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,25 +29,18 @@ WITHIN = 0.5
 @pytest.fixture
 def start() -> Iterator[Callable[..., Valkey]]:
     """Start servers that end with the test; an append-only file is kept unless it is said otherwise."""
-    servers = []
+    with ExitStack() as servers:
 
-    def start(binary: str | None = None, **options: str) -> Valkey:
-        folder = Path(tempfile.mkdtemp(prefix="vk"))
-        given = {"appendonly": "yes", "appendfsync": "everysec", **options}
-        server = Valkey(folder, given, binary=binary)
-        server.start()
-        servers.append(server)
-        return server
+        def start(binary: str | None = None, **options: str) -> Valkey:
+            given = {"appendonly": "yes", "appendfsync": "everysec", **options}
+            return servers.enter_context(serving(given, binary=binary))
 
-    yield start
-    for server in servers:
-        server.stop()
-        shutil.rmtree(server.folder)
+        yield start
 
 
 def steps(redis: Redis, wanted: Mode | None = None) -> Steps:
     durability = Durability(redis, wanted, within=WITHIN)
-    return Steps(Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20), durability=durability), redis)
+    return Steps(ledger_on(redis, durability=durability), redis)
 
 
 def binaries() -> dict[str, str]:

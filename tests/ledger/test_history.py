@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from service.core.blobs import RedisBlobs
-from service.core.ledger import Ledger
-from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from service.core.store import connect
+from tests.conftest import LASTING, Valkey, ledger_on, serving
 from tests.ledger.conftest import SERVERS
 from tests.ledger.steps import Steps
 
@@ -25,16 +21,12 @@ if TYPE_CHECKING:
 @pytest.fixture(params=SERVERS)
 def mortal(request: pytest.FixtureRequest) -> Iterator[Valkey]:
     """Give a server that keeps what it is told, and may be killed."""
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder, {"appendonly": "yes", "appendfsync": "always"}, binary=request.param)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with serving(LASTING, binary=request.param) as server:
+        yield server
 
 
 def steps_on(redis: Redis) -> Steps:
-    return Steps(Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20)), redis)
+    return Steps(ledger_on(redis), redis)
 
 
 def test_a_restart_makes_what_came_before_uncertain(mortal: Valkey) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from service.core.blobs import DirectoryBlobs, RedisBlobs
 from service.core.errors import NoSuchEvent, StoreFull
-from service.core.ledger import Ledger, State
-from service.core.ledger.ledger import Keeping
+from service.core.ledger import Keeping, Ledger, State
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.store import PREFIX

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,33 +9,25 @@ from redis.exceptions import RedisError
 
 from service.core.errors import StoreUnsuitable, Unavailable
 from service.core.store import Headroom, connect, inspect, writable
-from tests.conftest import Valkey
+from tests.conftest import free_port, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from redis import Redis
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+def cluster_options() -> dict[str, str]:
+    return {"cluster-enabled": "yes", "port": str(free_port()), "cluster-port": str(free_port())}
 
 
 @pytest.fixture
 def cluster() -> Iterator[Redis]:
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(
-        folder, {"cluster-enabled": "yes", "port": str(free_port()), "cluster-port": str(free_port())}
-    )
-    server.start()
-    client = connect(server.url)
-    yield client
-    client.close()
-    server.stop()
-    shutil.rmtree(folder)
+    with serving(cluster_options()) as server:
+        client = connect(server.url)
+        yield client
+        client.close()
 
 
 def test_a_cluster_is_refused_with_what_to_give_instead(cluster: Redis) -> None:

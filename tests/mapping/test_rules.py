@@ -21,6 +21,7 @@ EVENT = InboundEvent(
     files=(File("shot.png"),),
     recipient="help@mg.example",
     origin="Help form",
+    placed=(Answer("What happened?", "Since Monday", key="q9"),),
 )
 
 
@@ -71,6 +72,8 @@ def test_every_pattern_of_a_rule_must_match() -> None:
         ("fields.which room?", "Blue"),
         ("fields.Q1", "Blue"),
         ("fields.plan", "gold"),
+        ("fields.what happened?", "Since Monday"),
+        ("fields.q9", "Monday"),
     ],
 )
 def test_a_rule_sees_every_part_of_an_event(key: str, pattern: str) -> None:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import socket
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -44,23 +42,6 @@ def options(**changes: Any) -> SandboxOptions:  # noqa: ANN401 - as the fields
 def ticket(**changes: object) -> dict[str, Any]:
     """Give the body that files a ticket, but for the changes."""
     return {"ticket": {"locationRef": DOWNTOWN, "type": "internet", "text": "No Wi-Fi", **changes}}
-
-
-def free_port() -> int:
-    """Give a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition in another process or thread; fail after half a minute."""
-    tick = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        tick.wait(0.01)
-    raise AssertionError("waited in vain")
 
 
 def answers(url: str) -> bool:

@@ -1,7 +1,8 @@
 import threading
 from uuid import uuid4
 
-from tests.sandbox.client import ADA, BASIC, BEARER, DOWNTOWN, HARBOUR, TICKETS, Client, ticket, until
+from tests.conftest import until
+from tests.sandbox.client import ADA, BASIC, BEARER, DOWNTOWN, HARBOUR, TICKETS, Client, ticket
 
 
 def test_the_probe_answers_without_credentials(client: Client) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sandbox.app import create_app
 from sandbox.faults import BadFaultsError, Fault, parse_faults
 from sandbox.server import running
-from tests.sandbox.client import BEARER, DOWNTOWN, FAULTS, HARBOUR, TICKETS, Client, options, ticket, until
+from tests.conftest import until
+from tests.sandbox.client import BEARER, DOWNTOWN, FAULTS, HARBOUR, TICKETS, Client, options, ticket
 
 _LONG = 3600
 

@@ -9,7 +9,8 @@ import pytest
 
 from sandbox.app import create_app
 from sandbox.server import running, serve
-from tests.sandbox.client import DOWNTOWN, FAULTS, Client, answers, free_port, options, until
+from tests.conftest import free_port, until
+from tests.sandbox.client import DOWNTOWN, FAULTS, Client, answers, options
 
 _SERVE = f"""
 import sys

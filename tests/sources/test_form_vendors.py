@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.answers import file_at, text_of
 from service.core.capture import ORIGIN
 from service.core.errors import Unauthorized
+from service.core.php_fields import nested
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, from_ledger
 from service.core.source import Part, Source, SourceOptions
-from service.core.submission import link_name, nested, text_of
 
 SECRET = b"test-secret-0123456789"
 BODY = '{"hello":"wörld"}'.encode()
@@ -75,7 +77,8 @@ def test_the_template_for_power_automate_is_what_the_source_reads() -> None:
     event = source("msforms").parse(verified, part)
 
     assert part.keys[0].value.startswith("response:FORM_ID:")
-    assert [answer.label for answer in event.answers] == ["What happened?", "Where?"]
+    assert "QUESTION_ID_1" in event.body
+    assert [answer.label for answer in event.answers] == ["Where?"]
 
 
 def test_a_field_that_the_channel_names_beats_the_address_that_google_collects() -> None:
@@ -94,6 +97,38 @@ def test_a_field_of_contact_form_7_that_the_channel_names_is_told_though_it_is_s
     event = source("cf7", email="_user_email").parse(verified, Part(()))
 
     assert event.sender.email == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("mapped", "subject", "others"),
+    [("", "Typed", ["Export"]), ("_subject", "Export", ["Typed"])],
+)
+def test_formsprees_own_subject_goes_behind_one_that_was_typed(
+    mapped: str, subject: str, others: list[str]
+) -> None:
+    body = {"form": "x", "submission": {"subject": "Typed", "message": "Hello", "_subject": "Export"}}
+    verified = from_ledger(request(json.dumps(body).encode()))
+
+    event = source("formspree", subject=mapped).parse(verified, Part(()))
+
+    assert (event.subject, [answer.value for answer in event.answers]) == (subject, others)
+
+
+@pytest.mark.parametrize("name", ["form", "zapier", "formspree"])
+def test_a_subject_too_long_for_one_line_is_told_whole_as_an_answer(name: str) -> None:
+    told = {"subject": "word " * 40 + "end", "message": "Hello"}
+    body = (
+        urlencode(told)
+        if name == "form"
+        else json.dumps({"submission": told} if name == "formspree" else told)
+    )
+    kind = "application/x-www-form-urlencoded" if name == "form" else "application/json"
+    [part] = source(name).identify(from_ledger(request(body.encode(), kind)))
+
+    event = source(name).parse(from_ledger(request(body.encode(), kind)), part)
+
+    assert event.body == "Hello"
+    assert [answer.value for answer in event.answers] == [told["subject"]]
 
 
 def test_jotforms_questions_are_found_in_a_long_text_at_once() -> None:
@@ -129,4 +164,4 @@ def test_whatever_the_names_no_value_is_an_error(pairs: list[tuple[str, str]]) -
 
 @given(st.text())
 def test_every_link_has_a_name(text: str) -> None:
-    assert link_name(f"https://files.example/{text}")
+    assert file_at(f"https://files.example/{text}").name

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
-from service.core.answers import MAX_ANSWERS, MAX_FILES, file_at, files_of, form_event, names_of, text_of
+from service.core.answers import (
+    MAX_ANSWERS,
+    MAX_FILES,
+    file_at,
+    files_of,
+    form_event,
+    names_of,
+    text_of,
+    told,
+    uploads,
+)
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.events import Answer, Sender
-from service.core.signing import Locks
+from service.core.signing import Locks, from_ledger
 from tests.fixtures_http import sign_again
 from tests.sources.test_contract import client_of, source_of
 from tests.sources.test_details import BODY, request, source
@@ -91,8 +103,89 @@ def test_a_file_is_an_object_with_a_link() -> None:
         ("a b.png", "https://x.example/a%20b.png?sig=1")
     ]
     assert files_of({"url": "https://x.example/", "size": True})[0].size is None
+    assert files_of({"link": "https://x.example/", "size": "12"})[0].size == 12
     assert names_of(files_of(value)) == "a b.png"
     assert file_at("https://[x/").name == "file"
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("https://x.example/uploads/a.png", "a.png"),
+        ("https://x.example/uploads/a,b.png, https://x.example/uploads/c%20d.png", "a,b.png, c d.png"),
+        (
+            ["https://x.example/uploads/a.png", "https://x.example/?gf-download=2026%2Fb.png&x=1"],
+            "a.png, b.png",
+        ),
+        ("see https://x.example/uploads/a.png", ""),
+        (["https://x.example/uploads/a.png", "https://x.example/home"], ""),
+        (["https://x.example/uploads/a.png", 7], ""),
+        (None, ""),
+    ],
+)
+def test_links_are_files_where_all_of_them_lead_to_uploads(value: object, names: str) -> None:
+    assert names_of(uploads(value)) == names
+
+
+def test_an_object_is_told_key_by_key_without_what_is_known_or_steers() -> None:
+    body = {
+        "id": 7,
+        "_next": "https://x.example",
+        "_email": "ann@example.com",
+        "place": {"floor": 2, "token": "no", "plan": {"url": "https://x.example/p.pdf"}},
+        "E-mail": ["a", "b"],
+    }
+
+    answers, files = told(body, known=("id",), mapped=("_email",))
+
+    assert [(answer.key, answer.label, answer.value) for answer in answers] == [
+        ("_email", "_email", "ann@example.com"),
+        ("place.floor", "Place / Floor", "2"),
+        ("place.plan", "Place / Plan", "p.pdf"),
+        ("E-mail", "E-mail", "a, b"),
+    ]
+    assert names_of(files) == "p.pdf"
+
+
+def test_what_the_vendor_vouches_for_is_the_sender_unless_the_channel_says_otherwise() -> None:
+    answers = [Answer("E-mail", "bo@example.com"), Answer("Message", "Hello")]
+
+    vouched = form_event(answers, {}, vouched="ann@example.com")
+    mapped = form_event(answers, {"email": "E-mail"}, vouched="ann@example.com")
+    nobody = form_event(answers, {}, vouched="anonymous")
+
+    assert (vouched.sender.email, vouched.answers) == ("ann@example.com", (answers[0],))
+    assert (mapped.sender.email, mapped.answers) == ("bo@example.com", ())
+    assert nobody == mapped
+
+
+@pytest.mark.parametrize("name", ["form", "zapier", "tally"])
+def test_rules_may_ask_for_answers_that_became_sender_subject_and_message(name: str) -> None:
+    told = {"name": "Ann", "email": "ann@example.com", "topic": "Wi-Fi", "message": "Slow", "room": "4"}
+    listed = [{"key": key, "label": key, "value": text} for key, text in told.items()]
+    body = {
+        "form": urlencode(told),
+        "zapier": json.dumps(told),
+        "tally": json.dumps({"data": {"fields": listed}}),
+    }
+    kind = "application/x-www-form-urlencoded" if name == "form" else "application/json"
+    verified = from_ledger(request(kind, body[name].encode()))
+    [part] = source(name).identify(verified)
+
+    event = source(name).parse(verified, part)
+
+    assert [answer.key for answer in event.answers] == ["room"]
+    assert {answer.key: answer.value for answer in (*event.answers, *event.placed)} == told
+
+
+@pytest.mark.parametrize("subject", ["word " * 40 + "end", "One line\nand another"])
+def test_a_subject_that_is_cut_stays_among_the_answers(subject: str) -> None:
+    answer = Answer("Subject", subject)
+
+    event = form_event([answer, Answer("Message", "Hello")], {})
+
+    assert event.subject != subject
+    assert event.answers == (answer,)
 
 
 def test_a_form_has_something_in_it_but_not_everything() -> None:

@@ -50,17 +50,17 @@ def test_new_sources_pass_lint_and_the_contract_at_once(copy: Path) -> None:
     (multipart,) = [case for case in cases("form") if case.path.stem == "accepted__multipart"]
     (copy / "captured.http").write_bytes(write_http(multipart.request))
 
-    made(copy, "acmeforms", "--label", "Acme Forms & Co.")
-    made(copy, "acmeposts", "--capture", "captured.http")
+    made(copy, "inventedforms", "--label", "Invented Forms & Co.")
+    made(copy, "inventedposts", "--capture", "captured.http")
 
-    first = (copy / "tests" / "fixtures" / "acmeposts" / "accepted__first.http").read_bytes()
+    first = (copy / "tests" / "fixtures" / "inventedposts" / "accepted__first.http").read_bytes()
     assert first.endswith(multipart.request.body)
-    modules = ["service/sources/acmeforms.py", "service/sources/acmeposts.py"]
+    modules = ["service/sources/inventedforms.py", "service/sources/inventedposts.py"]
     for tool in (
         ("ruff", "format", "--check", *modules),
         ("ruff", "check", *modules),
         ("mypy", *modules),
-        ("pytest", "-q", "-p", "no:randomly", "-k", "acme", "tests/sources/test_contract.py"),
+        ("pytest", "-q", "-p", "no:randomly", "-k", "invented", "tests/sources/test_contract.py"),
         ("pytest", "-q", "tests/sources/test_channels.py"),
         ("pytest", "-q", "-k", "the_readme_names", "tests/docs/test_docs.py"),
     ):
@@ -82,9 +82,43 @@ def test_nothing_is_written_over_and_golden_files_that_miss_are_written(copy: Pa
     assert golden.read_text("utf-8") == text
 
 
+@pytest.mark.slow
+def test_a_recorded_request_that_should_hold_is_signed_again_and_no_other(copy: Path) -> None:
+    folder = copy / "tests" / "fixtures" / "tally"
+    paths = sorted(folder.glob("*.http"))
+    before = {path: path.read_bytes() for path in paths}
+    changed = folder / "accepted__answers.http"
+    changed.write_bytes(before[changed].replace(b"Tally-Signature: ", b"Tally-Signature: x"))
+    (folder / "accepted__unsigned.http").write_bytes((folder / "forged__unsigned.http").read_bytes())
+
+    printed = made(copy, "tally", "--sign")
+
+    assert {path: path.read_bytes() for path in paths} == before
+    assert "accepted__answers.http" in printed
+    assert "accepted__unsigned.http" in printed
+    assert "forged__unsigned.http" not in printed
+
+
+@pytest.mark.slow
+def test_a_request_that_no_signature_mends_is_named(copy: Path) -> None:
+    folder = copy / "tests" / "fixtures" / "basin"
+    (folder / "accepted__locked_out.http").write_bytes((folder / "forged__token.http").read_bytes())
+
+    result = run(copy, "tests.new_source", "basin", "--sign")
+
+    assert result.returncode == 1
+    assert "basin/accepted__locked_out.http: does not hold" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(("Acme",), "no name"), (("class",), "no name"), (("acme", "--label", '"'), "no label")],
+    [
+        (("Acme",), "no name"),
+        (("class",), "no name"),
+        (("acme", "--label", '"'), "no label"),
+        (("acme", "--golden"), "no source"),
+        (("acme", "--sign"), "no source"),
+    ],
 )
 def test_a_name_that_cannot_be_one_is_refused(arguments: tuple[str, ...], told: str) -> None:
     result = run(ROOT, "tests.new_source", *arguments)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.store import connect
-from tests.sandbox.client import until
+from tests.conftest import until
 from workers.spacebring.errors import TemporaryError
 from workers.spacebring.limiter import Limiter, LimiterBusyError
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from service.core.blobs import RedisBlobs
-from service.core.ledger import Ledger
-from service.core.ledger.ledger import Keeping
+from service.core.ledger import Keeping
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.spool import Spool
-from service.core.store import PREFIX, connect
-from tests.conftest import Valkey
+from service.core.store import connect
+from tests.conftest import LASTING, Valkey, ledger_on, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from redis import Redis
 
+    from service.core.ledger import Ledger
     from service.core.ledger.model import Parcel
 
 WITHIN = 30.0
@@ -51,12 +47,8 @@ class Outage:
 
 @pytest.fixture(scope="module")
 def lasting() -> Iterator[Valkey]:
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder, {"appendonly": "yes", "appendfsync": "always"})
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(folder)
+    with serving(LASTING) as server:
+        yield server
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def book_on(redis: Redis, **keeping: int) -> Ledger:
-    return Ledger(redis, RedisBlobs(redis, prefix=PREFIX, cap=1 << 20), keeping=Keeping(**keeping))
+    return ledger_on(redis, keeping=Keeping(**keeping))
 
 
 def request_of(body: bytes = b"hello", **headers: str) -> InboundRequest:
@@ -96,13 +88,3 @@ def parcel_of(book: Ledger, *parts: str, body: bytes = b"hello", **headers: str)
             for at, part in enumerate(parts)
         ],
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Return once it holds; fails if that takes too long."""
-    step = threading.Event()
-    for _ in range(int(WITHIN / 0.02)):
-        if condition():
-            return
-        step.wait(0.02)
-    raise AssertionError("it did not come about")

@@ -12,8 +12,9 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from tests.cli.conftest import CONFIG, free_port
-from tests.spool.conftest import Outage, book_on, until
+from tests.cli.conftest import CONFIG
+from tests.conftest import free_port, until
+from tests.spool.conftest import Outage, book_on
 from workers.main import bridge_command
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from sandbox.options import DEFAULT_NETWORK_ID
-from tests.cli.conftest import CONFIG, free_port
+from tests.cli.conftest import CONFIG
+from tests.conftest import free_port
 from workers.main import bridge_command
 
 WITHIN = 60

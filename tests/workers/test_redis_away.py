@@ -5,24 +5,20 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.app import create_app
 from sandbox.options import SandboxOptions
 from sandbox.server import running
-from service.core.store import connect
-from tests.cli.conftest import LOCATION, free_port
-from tests.conftest import Valkey
-from tests.ledger.test_connect import start, watch
+from tests.cli.conftest import LOCATION
+from tests.conftest import LASTING, Valkey
+from tests.ledger.sentinel import failing_over
 from tests.workers.processes import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-KEPT = {"appendonly": "yes", "appendfsync": "always"}
 
 
 @pytest.fixture
@@ -34,7 +30,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def store(folder: Path) -> Valkey:
-    return Valkey(folder, KEPT)
+    return Valkey(folder, LASTING)
 
 
 @pytest.fixture
@@ -72,34 +68,16 @@ def test_redis_may_be_away_at_the_start_and_later(store: Valkey, sandbox: str) -
 
 @pytest.mark.slow
 def test_a_failover_is_followed_by_web_dispatcher_and_worker(folder: Path, sandbox: str) -> None:
-    ports = [free_port(), free_port()]
-    options = {**KEPT, "repl-diskless-sync-delay": "0"}
-    primary = start(folder, "one", port=str(ports[0]), **options)
-    replica = start(folder, "two", port=str(ports[1]), replicaof=f"127.0.0.1 {ports[0]}", **options)
-    with connect(primary.url) as direct:
-        wait: Any = direct
-        direct.set("kept", "1")
-        assert wait.execute_command("WAIT", 1, 0) == 1
-    client, sentinel = watch(folder, ports[0])
-    sentinels: Any = client
-    told = sentinels.pubsub()
-    told.psubscribe("*")
-    while not sentinels.sentinel_slaves("main"):
-        told.get_message(timeout=1)
-    asked = sentinels.connection_pool.connection_kwargs["port"]
-
-    with Bridge(sandbox, REDIS_URL=f"redis+sentinel://127.0.0.1:{asked}/main") as bridge:
+    with (
+        failing_over(folder, **LASTING) as (primary, _, address),
+        Bridge(sandbox, REDIS_URL=address.url) as bridge,
+    ):
         before = bridge.post("before", patiently=True)
         bridge.worker.read_until('"state": "delivered"')
         primary.stop()
         after = bridge.post("after", patiently=True)
         bridge.worker.read_until('"state": "delivered"')
         tickets = bridge.tickets()
-    told.close()
-    client.close()
-    sentinel.kill()
-    sentinel.wait()
-    replica.stop()
 
     assert (before.status_code, after.status_code) == (200, 200)
     assert sorted(tickets) == ["after", "before"]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +11,7 @@ from rq import Queue
 
 from service.core.queue import TICKETS, workers_alive
 from service.core.store import connect
-from tests.conftest import Valkey
+from tests.conftest import LASTING, Valkey, serving
 from workers.process import DeliveryWorker, Shifts
 
 if TYPE_CHECKING:
@@ -35,14 +32,10 @@ def signals() -> Iterator[None]:
 
 @pytest.fixture
 def mortal() -> Iterator[Valkey]:
-    folder = Path(tempfile.mkdtemp(prefix="vk"))
-    server = Valkey(folder, {"appendonly": "yes", "appendfsync": "always"})
-    server.start()
-    _servers.append(server)
-    yield server
-    _servers.clear()
-    server.stop()
-    shutil.rmtree(folder)
+    with serving(LASTING) as server:
+        _servers.append(server)
+        yield server
+        _servers.clear()
 
 
 def worker(url: str) -> DeliveryWorker:

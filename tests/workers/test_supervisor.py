@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import until
 from workers.supervisor import PULSE_FD, Part, Supervisor, die_with
 
 if TYPE_CHECKING:
@@ -131,16 +132,10 @@ def test_a_part_dies_with_its_parent(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         parent.stdout.readline()
-        waiting = threading.Event()
-        while not starts(log):
-            waiting.wait(0.02)
+        until(lambda: starts(log))
         parent.kill()
     (pid,) = starts(log)
-    for _ in range(500):
-        if not _runs(pid):
-            return
-        waiting.wait(0.02)
-    pytest.fail("the child outlived its parent")
+    until(lambda: not _runs(pid))
 
 
 def _runs(pid: int) -> bool:

@@ -8,16 +8,16 @@ from service.core.ledger.model import (
     Closed,
     Event,
     ExtraTicket,
-    Failing,
     HandedOut,
+    Keeping,
     Operation,
-    Outcome,
     Page,
     Pause,
     Stats,
     Step,
     Timings,
 )
+from service.core.ledger.outcome import Failing, Outcome
 from service.core.ledger.states import ACTIVE, FINISHED, PARKED, TRANSITIONS, State
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ExtraTicket",
     "Failing",
     "HandedOut",
+    "Keeping",
     "Ledger",
     "Operation",
     "Outcome",

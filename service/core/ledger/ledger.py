@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from service.core.durability import Durability
@@ -17,7 +16,7 @@ from service.core.ledger.model import (
     Closed,
     Event,
     HandedOut,
-    Outcome,
+    Keeping,
     Parcel,
     Timings,
     clean,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from service.core.blobs import Blobs
     from service.core.ledger.model import ExtraTicket, Operation
+    from service.core.ledger.outcome import Outcome
     from service.core.source import Key, Lane, Part
 
 _HOUR_MS = 3_600_000
@@ -46,17 +46,6 @@ _GIVE_WAY = {"heavy": 4, "bodies": 200}
 _ROUNDS = 20
 # Claims that never began an attempt before an event counts as poison.
 MAX_UNBEGUN = 3
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """How long things are kept. Bodies and summaries count from the end of the event."""
-
-    bodies_days: int = 30
-    summaries_days: int = 90
-    dedupe_days: int = 30
-    content_hours: int = 24
-    blob_threshold: int = 65_536
 
 
 class Ledger(Reader):
@@ -246,17 +235,6 @@ class Ledger(Reader):
         """Raise the alarm that an event made more than its own ticket; False where it was raised before."""
         tickets = json.dumps([vars(ticket) for ticket in extra])
         return bool(self._scripts.run("doubled", event, tickets, clean(why)))
-
-    def newest_tickets(self, location: str) -> Mapping[str, str]:
-        """Give the markers of our newest tickets in a location, by ticket id; none where we made none."""
-        entries = self._redis.lrange(f"{self._prefix}ours:{location}", 0, -1)
-        pairs = (entry.decode().split(" ", 1) for entry in entries)
-        return {ticket: marker for marker, ticket in pairs}
-
-    def now(self) -> int:
-        """Give the time by Redis's clock, in ms."""
-        seconds, micros = self._redis.time()
-        return int(seconds * 1000 + micros // 1000)
 
     def resume(self, most: int = 500) -> int:
         """Bring forward what failed in an outage that is over; gives how many: at `most`, call again."""

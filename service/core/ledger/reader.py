@@ -46,6 +46,17 @@ class Reader:
         first: bytes | None = self._redis.get(f"{self._prefix}alias:{event}")
         return first.decode() if first else event
 
+    def newest_tickets(self, location: str) -> Mapping[str, str]:
+        """Give the markers of our newest tickets in a location, by ticket id; none where we made none."""
+        entries = self._redis.lrange(f"{self._prefix}ours:{location}", 0, -1)
+        pairs = (entry.decode().split(" ", 1) for entry in entries)
+        return {ticket: marker for marker, ticket in pairs}
+
+    def now(self) -> int:
+        """Give the time by Redis's clock, in ms."""
+        seconds, micros = self._redis.time()
+        return int(seconds * 1000 + micros // 1000)
+
     def attempts(self, event: str) -> Sequence[Attempt]:
         """Give the attempts of an event, oldest first."""
         entries = (json.loads(line) for line in self._redis.lrange(f"{self._prefix}attempts:{event}", 0, -1))

@@ -81,7 +81,7 @@ def _texts(event: InboundEvent) -> dict[str, list[str]]:
         "origin": [event.origin],
         "text": ["\n".join(filter(None, everything))],
     }
-    for answer in answers:
+    for answer in (*answers, *event.placed):
         for name in {_name(answer.label), _name(answer.key)} - {""}:
             texts.setdefault(f"fields.{name}", []).append(answer.value)
     return texts

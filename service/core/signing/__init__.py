@@ -4,8 +4,9 @@
 request at the door; `from_ledger` makes it for a request that was verified before it was stored.
 `Source.identify` and `Source.parse` take `Verified`, so parsing before verifying does not type-check.
 
-The HMAC families are here; beside it Standard Webhooks (`standard`), a token with the body's hash
-(`jws`), and signatures by public key (`ecdsa`, `sns`).
+The HMAC families are here by their parameters; beside it those that several vendors share: of the body
+alone (`plain`), with the time in one header (`stamped`), Standard Webhooks (`standard`); then a token with
+the body's hash (`jws`), and signatures by public key (`ecdsa`, `sns`).
 """
 
 from __future__ import annotations
