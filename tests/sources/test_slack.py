@@ -12,14 +12,13 @@ import pytest
 from service.core.errors import UnreadableError, VendorAway, VendorRefused
 from service.core.events import Sender
 from service.core.memory import RedisMemory
-from service.core.mrkdwn import message_text, plain
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.sealing import seal, unseal
 from service.core.signing import Locks, Verified, from_ledger
-from service.core.slack_api import SlackApi, respond
-from service.core.slack_modal import CALLBACK
-from service.core.source import Part, Receipt, Reply, SourceOptions
+from service.core.slack.api import SlackApi, respond
+from service.core.slack.mrkdwn import message_text, plain
+from service.core.source import Part, Receipt, SourceOptions
 from tests.slack_api import SlackStandIn, slack_running
 
 if TYPE_CHECKING:
@@ -386,7 +385,7 @@ def test_blocks_become_plain_text() -> None:
     ],
 )
 def test_mrkdwn_becomes_plain_text(given: str, text: str) -> None:
-    assert plain(given, {"U123": "Ann Lee"}) == text
+    assert plain(given, lambda user: {"U123": "Ann Lee"}.get(user, user)) == text
 
 
 def test_a_source_that_tells_nobody_does_nothing(memory: Memory) -> None:
@@ -407,121 +406,3 @@ def test_a_memory_without_redis_forgets(memory: Memory, redis: Redis) -> None:
     away.put("k", "v", 10)
 
     assert away.get("k") is None
-
-
-def interaction(slack: SlackStandIn, payload: dict[str, Any]) -> Verified:
-    body = urlencode({"payload": json.dumps(payload)}).encode()
-    return from_ledger(source(slack).kept(request("application/x-www-form-urlencoded", body)))
-
-
-def submission(slack: SlackStandIn, about: dict[str, str], requester: str = "U1") -> Verified:
-    values = {
-        "title": {"value": {"value": "Lift"}},
-        "requester": {"value": {"selected_user": requester}},
-    }
-    view = {
-        "id": "V1",
-        "callback_id": CALLBACK,
-        "private_metadata": json.dumps(about),
-        "state": {"values": values},
-    }
-    user = {"id": "U3", "name": "bob", "team_id": "T1"}
-    secrets = {"token": "deprecated", "response_urls": [{"response_url": f"{slack.base}/respond"}]}
-    return interaction(slack, {"type": "view_submission", "user": user, "view": view, **secrets})
-
-
-def opened(slack: SlackStandIn) -> dict[str, Any]:
-    (call,) = slack.called("views.open")
-    assert call["trigger_id"] == "13.1"
-    view: dict[str, Any] = json.loads(call["view"])
-    return view
-
-
-def initial(view: dict[str, Any]) -> list[str | None]:
-    elements = [block["element"] for block in view["blocks"]]
-    return [element.get("initial_value", element.get("initial_user")) for element in elements]
-
-
-def test_a_messages_shortcut_opens_a_modal_filled_in_with_it(slack: SlackStandIn) -> None:
-    message = {"text": "No <https://a.example|water>\nat all", "ts": TS, "thread_ts": "1.1", "user": "U1"}
-    shortcut = {"type": "message_action", "trigger_id": "13.1", "channel": {"id": "C1"}, "message": message}
-
-    answer = source(slack).handshake(interaction(slack, {**shortcut, "user": {"id": "U3"}}))
-
-    view = opened(slack)
-    assert answer == Reply("")
-    assert initial(view) == ["No water (https://a.example)", "No water (https://a.example)\nat all", "U1"]
-    assert json.loads(view["private_metadata"]) == {"c": "C1", "ts": TS, "t": "1.1"}
-    assert len(view["title"]["text"]) <= 24
-
-
-def test_a_shortcut_and_a_command_alone_open_an_empty_modal(slack: SlackStandIn) -> None:
-    shortcut = {"type": "shortcut", "trigger_id": "13.1", "user": {"id": "U1"}}
-
-    assert source(slack).handshake(interaction(slack, shortcut)) == Reply("")
-    assert initial(opened(slack)) == [None, None, "U1"]
-    slack.calls.clear()
-    assert source(slack).handshake(command(slack, text=" ", trigger_id="13.1", user_id="")) == Reply("")
-    assert initial(opened(slack)) == [None, None, None]
-
-
-def test_where_no_modal_opens_the_person_is_told_what_to_write(slack: SlackStandIn) -> None:
-    slack.fail("views.open", error="expired_trigger_id")
-    alone = command(slack, text="", trigger_id="13.1")
-
-    answers = [
-        source(slack).handshake(alone),
-        source(slack, token="").handshake(alone),
-        source(slack).handshake(command(slack, text="")),
-        source(slack).handshake(command(slack, text="help", trigger_id="13.1")),
-    ]
-
-    assert all(answer is not None and "`/ticket" in answer.body for answer in answers)
-    assert len(slack.calls) == 1
-
-
-def test_a_submission_without_a_title_says_so_where_it_is_missing(slack: SlackStandIn) -> None:
-    bare = interaction(slack, {"type": "view_submission", "view": {"id": "V1", "callback_id": CALLBACK}})
-
-    answer = source(slack).handshake(bare)
-
-    assert answer is not None
-    assert json.loads(answer.body)["response_action"] == "errors"
-    assert list(json.loads(answer.body)["errors"]) == ["title"]
-    assert source(slack).identify(bare) == []
-
-
-def test_the_requester_of_a_submission_is_the_one_chosen(slack: SlackStandIn, memory: Memory) -> None:
-    found = completed(slack, submission(slack, {}), memory)
-
-    assert (found.sender, found.subject) == (Sender("Ann Lee", "ann@example.com"), "Lift")
-    assert completed(slack, submission(slack, {}, "U3"), memory).sender == Sender("bob")
-
-
-def test_a_submission_is_answered_in_the_thread_that_it_is_about_or_to_the_person(
-    slack: SlackStandIn, memory: Memory
-) -> None:
-    source(slack).tell(submission(slack, {"c": "C1", "ts": TS, "t": "1.1"}), DONE, memory)
-    source(slack).tell(submission(slack, {}), DONE, memory)
-    source(slack, token="").tell(submission(slack, {}), DONE, memory)
-
-    assert [(said["channel"], said.get("thread_ts")) for said in slack.called("chat.postMessage")] == [
-        ("C1", "1.1"),
-        ("U3", None),
-    ]
-
-
-def test_what_is_kept_of_a_submission_has_no_secret(slack: SlackStandIn) -> None:
-    body = submission(slack, {}).request.body
-
-    assert b"deprecated" not in body
-    assert b"respond" not in body
-
-
-def test_a_modal_closes_once_its_ticket_is_safe(slack: SlackStandIn) -> None:
-    own = source(slack)
-
-    assert own.reply(submission(slack, {}), "sb-abc", "accepted") == Reply("")
-    assert own.reply(
-        from_ledger(request("application/x-www-form-urlencoded", b"&".join([b"a=b"] * 6000))), "", ""
-    ) == (Reply(""))
