@@ -9,26 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config.channels import load_config
-from config.settings import load_settings
-from service.app import create_app
-from service.core.capture import ORIGIN
 from service.core.ledger import Outcome, State
 from service.core.ledger.receipts import Receipts
-from service.core.request import Headers, InboundRequest
-from service.core.wiring import open_doors
-from tests.slack_api import SlackStandIn, slack_running
-from tests.workers.bench import CONFIG
-from workers.receipts import Teller
+from tests.workers.desk import post, teller
 from workers.schedule import Schedule
 from workers.verdicts import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from werkzeug.test import TestResponse
-
     from service.core.ledger import Event
+    from tests.slack_api import SlackStandIn
     from tests.workers.bench import Bench
 
 COMMAND = (
@@ -49,30 +38,6 @@ REACTION = {
 }
 
 
-@pytest.fixture
-def slack(bench: Bench) -> Iterator[SlackStandIn]:
-    with slack_running() as stand_in:
-        bench.channels = f"""
-[[channels]]
-name = "slack"
-source = "slack"
-secret = "signing-secret"
-api_url = "{stand_in.base}"
-api_token = "xoxb"
-reaction = "ticket"
-"""
-        yield stand_in
-
-
-def post(bench: Bench, kind: str, body: bytes) -> TestResponse:
-    config = load_config(CONFIG + bench.channels, environ={})
-    app = create_app(load_settings({"BRIDGE_PUBLIC_URL": ORIGIN}), config, bench.redis)
-    door = open_doors(config)["slack"]
-    request = InboundRequest("POST", f"{ORIGIN}/hooks/slack", Headers.of([("Content-Type", kind)]), body)
-    signed = door.source.sign(request, b"signing-secret")
-    return app.test_client().post("/hooks/slack", headers=list(signed.headers), data=body)
-
-
 def commanded(bench: Bench, slack: SlackStandIn) -> str:
     answer = post(bench, "application/x-www-form-urlencoded", COMMAND.format(base=slack.base).encode())
     return answer.headers["X-Bridge-Event"]
@@ -80,18 +45,6 @@ def commanded(bench: Bench, slack: SlackStandIn) -> str:
 
 def reacted(bench: Bench) -> str:
     return post(bench, "application/json", json.dumps(REACTION).encode()).headers["X-Bridge-Event"]
-
-
-def teller(bench: Bench, now: float = 0, stops: int = 0) -> Teller:
-    rounds = iter(range(stops + 1))
-    return Teller(
-        bench.ledger,
-        bench.redis,
-        bench.doors(),
-        stopping=lambda: next(rounds) >= stops,
-        sleep=bench.slept.append,
-        clock=lambda: now,
-    )
 
 
 def owed(bench: Bench) -> dict[str, float]:
@@ -109,9 +62,7 @@ def time_passes(bench: Bench) -> None:
 
 
 def said(slack: SlackStandIn) -> list[str]:
-    return [
-        arguments["text"] for name, arguments, _ in slack.calls if name in {"respond", "chat.postMessage"}
-    ]
+    return [told["text"] for told in slack.told()]
 
 
 def test_a_command_makes_a_ticket_and_one_reply_with_its_number(bench: Bench, slack: SlackStandIn) -> None:
