@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+import threading
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlencode
 
 import pytest
@@ -218,15 +220,70 @@ def test_slack_away_is_waited_for(
     assert caught.value.retry_after == seconds
 
 
-def test_slack_that_does_not_answer_is_away() -> None:
+def test_slack_that_cannot_be_reached_is_away_and_was_sent_nothing() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
-        with pytest.raises(VendorAway, match="does not answer"):
+        with pytest.raises(VendorAway, match="does not answer") as called:
             SlackApi("xoxb", base, timeout=1).call("auth.test", {})
-        with pytest.raises(VendorAway, match="does not answer"):
+        with pytest.raises(VendorAway, match="does not answer") as responded:
             respond(f"{base}/x", "text", base, timeout=1)
+
+    assert (called.value.retry_after, responded.value.retry_after) == (30, 30)
+
+
+class Trickling(BaseRequestHandler):
+    """Answers a byte at a time, each well within any time-out, until it is told to stop."""
+
+    stop: ClassVar[threading.Event]
+
+    def handle(self) -> None:
+        self.request.recv(65_536)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        while not self.stop.wait(0.02):
+            self.request.sendall(b" ")
+
+
+def test_slack_that_answers_a_byte_at_a_time_is_given_up() -> None:
+    Trickling.stop = threading.Event()
+    with ThreadingTCPServer(("127.0.0.1", 0), Trickling) as server:
+        threading.Thread(target=server.serve_forever).start()
+        base = f"http://127.0.0.1:{server.server_address[1]}"
+
+        with pytest.raises(VendorAway, match="TimeoutError") as caught:
+            SlackApi("xoxb", base, timeout=1).call("chat.postMessage", {})
+
+        assert caught.value.retry_after is None
+        Trickling.stop.set()
+        server.shutdown()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "slack"]:
+        thread.join(60)
+
+
+def test_only_a_few_of_those_whom_a_text_mentions_are_looked_up(slack: SlackStandIn, memory: Memory) -> None:
+    text = "cold " + " ".join(f"<@U{number}>" for number in (1, *range(90, 99)))
+
+    found = completed(slack, mention(text=text), memory)
+
+    assert len(slack.called("users.info")) == 5
+    assert "@Ann Lee @U90" in found.body
+    assert found.sender.name == "Ann Lee"
+
+
+def test_nobody_else_is_looked_up_once_slack_does_not_answer(slack: SlackStandIn, memory: Memory) -> None:
+    slack.fail("users.info", 503)
+
+    found = completed(slack, mention(text="<@U1> <@U90>"), memory)
+
+    assert found.body == "@U1 @U90"
+    assert len(slack.called("users.info")) <= 2
+
+
+def test_who_has_no_name_stays_an_id(slack: SlackStandIn, memory: Memory) -> None:
+    slack.users["U2"] = {"profile": {}}
+
+    assert completed(slack, mention(text="<@U2> is cold"), memory).body == "@U2 is cold"
 
 
 def test_an_event_that_is_no_longer_wanted_is_completed_and_told_to_nobody(
@@ -330,12 +387,6 @@ def test_what_is_kept_of_a_command_has_no_secret(slack: SlackStandIn) -> None:
 
 def mention_with_token() -> Verified:
     return event({"type": "app_mention"}, token="deprecated")
-
-
-def test_what_is_not_readable_is_kept_as_it_is(slack: SlackStandIn) -> None:
-    broken = request("application/json", b"{")
-
-    assert source(slack).kept(broken) == broken
 
 
 def test_a_seal_opens_while_its_secret_is_valid_and_no_longer_than_said() -> None:
