@@ -21,31 +21,18 @@ from service.core.signing import Locks, Verified, from_ledger
 from service.core.slack.api import SlackApi, respond
 from service.core.slack.mrkdwn import message_text, plain
 from service.core.source import Part, Receipt, SourceOptions
-from tests.slack_api import SlackStandIn, slack_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
 
     from service.core.events import InboundEvent
     from service.core.source import Memory, Source
+    from tests.slack_api import SlackStandIn
 
 NOW = 1_795_478_400.0
 TS = "1795478390.000100"
 DONE = Receipt("sb-abc", 7)
 DEAD = Receipt("sb-abc", None)
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    with slack_running() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def memory(redis: Redis) -> Memory:
-    return RedisMemory(redis, "slack")
 
 
 def source(slack: SlackStandIn, *, token: str = "xoxb", now: float = NOW, secret: bytes = b"s") -> Source:

@@ -11,21 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core.errors import Unauthorized, UnreadableError, VendorRefused
-from service.core.memory import RedisMemory
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, from_ledger
 from service.core.slack.keeping import kept
 from service.core.slack.modal import CALLBACK
 from service.core.source import Part, Receipt, SourceOptions
-from tests.slack_api import SlackStandIn, slack_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from redis import Redis
-
-    from service.core.source import Source
+    from service.core.source import Memory, Source
+    from tests.slack_api import SlackStandIn
 
 NOW = 1_795_478_400.0
 FORM = "application/x-www-form-urlencoded"
@@ -38,12 +33,6 @@ STEP = {
     "function_execution_id": "Fx1",
     "bot_access_token": "xwfp-sekret",
 }
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    with slack_running() as stand_in:
-        yield stand_in
 
 
 def source(locks: Locks, base: str = "", now: float = NOW, token: str = "") -> Source:
@@ -74,12 +63,12 @@ LOCKS = [
 
 @pytest.mark.parametrize("locks", LOCKS)
 def test_a_command_is_answered_by_its_own_url_whatever_lock_there_is(
-    locks: Locks, slack: SlackStandIn, redis: Redis
+    locks: Locks, slack: SlackStandIn, memory: Memory
 ) -> None:
     own = source(locks, slack.base)
 
     stored = own.kept(command(f"{slack.base}/respond"))
-    own.tell(from_ledger(stored), DONE, RedisMemory(redis, "slack"))
+    own.tell(from_ledger(stored), DONE, memory)
 
     assert b"respond" not in stored.body.replace(b"response_url", b"")
     assert b"sekret" not in stored.body
@@ -88,21 +77,20 @@ def test_a_command_is_answered_by_its_own_url_whatever_lock_there_is(
 
 @pytest.mark.parametrize("locks", LOCKS)
 def test_a_step_is_answered_by_its_own_token_whatever_lock_there_is(
-    locks: Locks, slack: SlackStandIn, redis: Redis
+    locks: Locks, slack: SlackStandIn, memory: Memory
 ) -> None:
     own = source(locks, slack.base)
 
     stored = own.kept(step())
-    own.tell(from_ledger(stored), DONE, RedisMemory(redis, "slack"))
+    own.tell(from_ledger(stored), DONE, memory)
 
     assert b"sekret" not in stored.body
     ((method, _, token),) = slack.calls
     assert (method, token) == ("functions.completeSuccess", "Bearer xwfp-sekret")
 
 
-def test_where_a_steps_token_has_ended_the_apps_serves(slack: SlackStandIn, redis: Redis) -> None:
+def test_where_a_steps_token_has_ended_the_apps_serves(slack: SlackStandIn, memory: Memory) -> None:
     stored = from_ledger(source(LOCKS[0]).kept(step()))
-    memory = RedisMemory(redis, "slack")
 
     source(LOCKS[0], slack.base, NOW + 901, "xoxb").tell(stored, DONE, memory)
     source(LOCKS[0], slack.base, NOW + 901).tell(stored, DONE, memory)
@@ -114,14 +102,14 @@ def test_where_a_steps_token_has_ended_the_apps_serves(slack: SlackStandIn, redi
     ("requester", "code"), [("U1", "invalid_auth"), ("", "execution_not_in_running_state")]
 )
 def test_a_step_that_nobody_can_be_told_of_is_said_to_the_log(
-    requester: str, code: str, slack: SlackStandIn, redis: Redis
+    requester: str, code: str, slack: SlackStandIn, memory: Memory
 ) -> None:
     slack.fail("functions.completeSuccess", error=code)
     own = source(LOCKS[0], slack.base, token="xoxb")
     stored = from_ledger(own.kept(step(inputs={"title": "Cold", "requester": requester})))
 
     with pytest.raises(VendorRefused, match=code):
-        own.tell(stored, DONE, RedisMemory(redis, "slack"))
+        own.tell(stored, DONE, memory)
 
 
 def test_a_step_without_an_event_id_is_known_by_its_run() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from config.channels import TICKET_TYPES, load_config
 from service.core.errors import UnreadableError
 from service.core.events import Sender
-from service.core.memory import RedisMemory
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.signing import Locks, Verified, from_ledger
@@ -21,31 +20,16 @@ from service.core.slack.modal import CALLBACK, places, types, view_of
 from service.core.slack.submissions import submission_of
 from service.core.source import Choices, Part, Receipt, Reply, SourceOptions
 from service.core.wiring import open_doors
-from tests.slack_api import SlackStandIn, slack_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from redis import Redis
-
     from service.core.events import InboundEvent
     from service.core.source import Memory, Source
+    from tests.slack_api import SlackStandIn
 
 TS = "1795478390.000100"
 DONE = Receipt("sb-abc", 7)
 SHORTCUT = {"type": "shortcut", "trigger_id": "13.1", "user": {"id": "U1"}}
 TWO = Choices(("Downtown", "North"), "other", "North")
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    with slack_running() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def memory(redis: Redis) -> Memory:
-    return RedisMemory(redis, "slack")
 
 
 def source(slack: SlackStandIn, *, token: str = "xoxb", choices: Choices = TWO) -> Source:
