@@ -332,7 +332,15 @@ def test_what_slack_refuses_to_post_is_said_to_the_log(slack: SlackStandIn, memo
     with pytest.raises(VendorRefused, match="invalid_auth"):
         source(slack).tell(mention(), DONE, memory)
     with pytest.raises(VendorRefused, match="404"):
-        source(slack).tell(command(slack), DONE, memory)
+        source(slack, token="").tell(command(slack), DONE, memory)
+
+
+def test_where_the_response_url_is_refused_the_app_answers(slack: SlackStandIn, memory: Memory) -> None:
+    slack.fail("respond", 404)
+
+    source(slack).tell(command(slack), DONE, memory)
+
+    assert [said["user"] for said in slack.called("chat.postEphemeral")] == ["U1"]
 
 
 def test_a_message_is_answered_in_its_thread(slack: SlackStandIn, memory: Memory) -> None:

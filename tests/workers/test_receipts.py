@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from sandbox.options import DEFAULT_NETWORK_ID
 from service.core.ledger import Outcome, State
 from service.core.ledger.receipts import Receipts
+from tests.workers.bench import CONFIG
 from tests.workers.desk import post, teller
+from tests.workers.processes import WITHIN, Process
 from workers.schedule import Schedule
 from workers.verdicts import Options
 
 if TYPE_CHECKING:
     from service.core.ledger import Event
+    from tests.conftest import Valkey
     from tests.slack_api import SlackStandIn
     from tests.workers.bench import Bench
 
@@ -171,6 +176,36 @@ def test_what_a_dead_process_had_to_tell_comes_due_again(bench: Bench, slack: Sl
     assert teller(bench).step()
     assert len(said(slack)) == 1
     assert owed(bench) == {}
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_tells_has_lost_no_receipt(
+    bench: Bench, slack: SlackStandIn, valkey: Valkey
+) -> None:
+    event = ended(bench, slack)
+    slack.held["respond"] = threading.Event()
+    environment = {
+        "REDIS_URL": valkey.url,
+        "BRIDGE_CONFIG": CONFIG + bench.channels,
+        "LOG_FORMAT": "json",
+        "SPACEBRING_URL": bench.base,
+        "SPACEBRING_TOKEN": "sandbox-token",
+        "SPACEBRING_NETWORK_ID": DEFAULT_NETWORK_ID,
+    }
+    first = Process("worker", "--role", "dispatcher", environment=environment)
+    assert slack.arrived.get(timeout=WITHIN) == "respond"
+
+    first.process.kill()
+    first.stop()
+    assert owed(bench).keys() == {f"{event.id} delivered"}
+    slack.held.pop("respond").set()
+    time_passes(bench)
+    second = Process("worker", "--role", "dispatcher", environment=environment)
+    second.read_until('"event": "told"')
+
+    assert second.stop() == 0
+    assert owed(bench) == {}
+    assert len(said(slack)) == 2
 
 
 def test_a_worker_that_dies_once_it_has_recorded_has_lost_no_receipt(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from service.core.errors import UnreadableError
+from service.core.errors import UnreadableError, VendorRefused
 from service.core.events import InboundEvent, Sender
 from service.core.sealing import unseal
 from service.core.slack.api import respond
@@ -77,11 +77,18 @@ class Command:
         return self._written(replace(event, sender=sender), people.name)
 
     def tell(self, news: Receipt, back: Back) -> None:
-        """Answer to the person alone: for half an hour by the command's own URL, then by the token."""
+        """Answer to the person alone: for half an hour by the command's own URL, else by the token."""
         url = unseal(self.form.text("response_url"), back.secrets, back.now, seconds=_ANSWERABLE)
         if url:
-            respond(url, said(news), back.base)
-        elif back.api is not None:
+            try:
+                respond(url, said(news), back.base)
+            except VendorRefused:
+                # It is used up, or the app was installed anew.
+                if back.api is None:
+                    raise
+            else:
+                return
+        if back.api is not None:
             user = self.form.text("user_id")
             message = {"channel": self.form.text("channel_id"), "user": user, "text": said(news)}
             post(back.api, "chat.postEphemeral", message, user)
