@@ -121,7 +121,7 @@ class Slack(Source):
 
     def kept(self, request: InboundRequest) -> InboundRequest:
         """Seal or drop whatever anybody could write to people with."""
-        return kept(request, self._secrets, self.clock())
+        return super().kept(kept(request, self._secrets, self.clock()))
 
     def complete(self, verified: Verified, event: InboundEvent, memory: Memory) -> InboundEvent:
         """Read the message that was reacted to, and the names and addresses of people."""
