@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import http.client
 import itertools
-import socket
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.stack import Stack, running, wait_until
+from bench.stack import Stack, free_port, running, serves, wait_until
 
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 # The durability, and how the server fsyncs by itself and how often it looks who waits.
@@ -48,12 +47,11 @@ def call(port: int, caller: int, ends: float) -> list[float]:
 
 def measure(stack: Stack, mode: str, seconds: float, callers: int) -> str:
     """Serve with this durability, call for so long, and give a row of the table."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    port = free_port()
     config = f'[ledger]\ndurability = "{mode}"\n{stack.config}'
     web = stack.bridge("web", "--host", "127.0.0.1", PORT=str(port), BRIDGE_CONFIG=config)
     try:
-        wait_until(lambda: _serves(port))
+        wait_until(lambda: serves(port))
         ends = time.perf_counter() + seconds
         with ThreadPoolExecutor(callers) as pool:
             took = sorted(itertools.chain(*pool.map(lambda caller: call(port, caller, ends), range(callers))))
@@ -62,17 +60,6 @@ def measure(stack: Stack, mode: str, seconds: float, callers: int) -> str:
         web.wait()
     median, late = statistics.median(took) * 1000, took[int(len(took) * 0.99)] * 1000
     return f"{mode:10} {len(took) / seconds:10.0f} {median:10.1f} {late:10.1f}"
-
-
-def _serves(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/livez")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import socket
@@ -54,7 +55,7 @@ class Stack:
     def __init__(self, folder: Path, timeout: float) -> None:
         self.folder = folder
         self.config = CONFIG.format(timeout=timeout)
-        self.port = _free_port()
+        self.port = free_port()
         self.sandbox = f"http://127.0.0.1:{self.port}"
         self.redis = connect(f"unix://{folder}/s")
         self.ledger: Ledger = open_ledger(self.redis, load_config(self.config, environ={}))
@@ -153,7 +154,20 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
-def _free_port() -> int:
+def serves(port: int) -> bool:
+    """Say whether a web side answers on the port."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

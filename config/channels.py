@@ -63,7 +63,8 @@ class Rule:
 class Channel:
     """One configured instance of a source: its locks, defaults and rules.
 
-    `location` is a uuid, the channel's own or the default; `requester` is `lookup`, `none` or a
+    `location` is a uuid, the channel's own or the default; `locations` are those that a sender may choose
+    from, uuids by name; `requester` is `lookup`, `none` or a
     uuid; `redirects` are the origins that a form's `_next` may lead to, `origins` those whose scripts may
     read our answer; `capture` is how many requests are kept as fixture files.
     """
@@ -75,6 +76,7 @@ class Channel:
     tokens: tuple[Secret, ...] = ()
     public: bool = False
     location: str | None = None
+    locations: Mapping[str, str] = field(default_factory=dict)
     type: str = "other"
     requester: str = "lookup"
     rules: tuple[Rule, ...] = ()
@@ -245,6 +247,7 @@ def _channel(table: Mapping[str, Any], locations: Mapping[str, str], default: st
         basic=_secrets(rest.pop("basic", ())),
         tokens=_secrets(rest.pop("token", ())),
         location=_location(rest.pop("location", None), locations) or default,
+        locations=locations,
         rules=tuple(_rule(rule, locations) for rule in rest.pop("rules", ())),
         fields=rest.pop("labels", {}),
         api_token=None if token is None else Secret(token),

@@ -155,6 +155,7 @@ def _accept(door: Door, inbound: InboundRequest, parts: Sequence[Part]) -> Accep
         source=door.source.name,
         lane=door.source.lane,
         parts=parts,
+        receipt=door.source.receipts,
     )
     return web.intake.keep(parcel)
 

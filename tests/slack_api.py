@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from flask import Flask, jsonify, request
 from sandbox.server import running
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from flask import Response
@@ -23,9 +25,18 @@ ANN = {
 }
 
 
+TOLD = {
+    *("respond", "chat.postMessage", "chat.postEphemeral"),
+    *("functions.completeSuccess", "functions.completeError"),
+}
+
+
 @dataclass
 class SlackStandIn:
-    """`calls` are (method, arguments, token); `faults` the answers of the next calls of a method."""
+    """`calls` are (method, arguments, token); `faults` the answers of the next calls of a method.
+
+    A call of a method in `held` is put into `arrived`, and answered once its event is set.
+    """
 
     base: str = ""
     calls: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
@@ -33,6 +44,8 @@ class SlackStandIn:
     users: dict[str, Any] = field(default_factory=lambda: {"U1": ANN})
     messages: list[dict[str, Any]] = field(default_factory=list)
     replies: list[dict[str, Any]] = field(default_factory=list)
+    held: dict[str, threading.Event] = field(default_factory=dict)
+    arrived: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
 
     def fail(self, method: str, status: int = 200, error: str = "", **headers: str) -> None:
         body = {"ok": False, "error": error} if error else "no JSON"
@@ -42,6 +55,10 @@ class SlackStandIn:
 
     def called(self, method: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments, _ in self.calls if name == method]
+
+    def told(self) -> list[dict[str, Any]]:
+        """Give whatever a person, or a workflow, was told."""
+        return [arguments for name, arguments, _ in self.calls if name in TOLD]
 
     def answer(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if method == "users.info":
@@ -60,6 +77,9 @@ def slack_running() -> Iterator[SlackStandIn]:
     def call(method: str) -> Response | tuple[Any, int, dict[str, str]]:
         arguments = request.get_json(silent=True) or request.form.to_dict()
         stand_in.calls.append((method, arguments, request.headers.get("Authorization", "")))
+        if method in stand_in.held:
+            stand_in.arrived.put(method)
+            stand_in.held[method].wait(60)
         if stand_in.faults.get(method):
             status, body, headers = stand_in.faults[method].pop(0)
             return (jsonify(body) if isinstance(body, dict) else body), status, headers

@@ -25,7 +25,7 @@ from workers.verdicts import Options, Prepared
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.core.ledger import Claim, Event, Ledger
+    from service.core.ledger import Claim, Ledger
     from service.core.source import Memory
     from service.core.wiring import Door
     from workers.reconcile import Reconciler
@@ -52,7 +52,6 @@ class Deliverer:
         worker: str,
         options: Options | None = None,
         memory: Callable[[str], Memory],
-        recorded: Callable[[Event, Outcome], None],
         stopping: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -63,7 +62,6 @@ class Deliverer:
         self._options = options or Options()
         self._preparer = Preparer(ledger, doors, find_requester, limiter, self._options, memory=memory)
         self._settler = Settler(ledger, reconciler, limiter, self._options)
-        self._recorded = recorded
         self._stopping = stopping
         self._sleep = sleep
 
@@ -78,7 +76,6 @@ class Deliverer:
             try:
                 outcome = self._attempt(hold)
                 self._record(hold.claim, outcome)
-                self._recorded(hold.claim.event, outcome)
             except StaleToken as error:
                 _log.warning("lost the event", event_id=event, why=str(error))
                 if outcome is not None:

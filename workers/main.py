@@ -26,7 +26,7 @@ from workers import sweep
 from workers.delivery import Deliverer, install
 from workers.dispatcher import Dispatcher
 from workers.process import DeliveryWorker, Pulse, Shifts
-from workers.receipts import Receipts, Teller
+from workers.receipts import Teller
 from workers.reconcile import Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.client import SpacebringClient
@@ -142,7 +142,6 @@ def run_worker(settings: Settings, config: Config) -> None:
             worker=name,
             options=options(config),
             memory=partial(RedisMemory, redis),
-            recorded=Receipts(redis, doors).owe,
             stopping=lambda: shifts.draining,
         )
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from marshmallow import EXCLUDE, Schema, fields, post_load
+from marshmallow import EXCLUDE, Schema, fields, post_dump, post_load
 
 from service.core.text import clean, line
 
@@ -73,10 +73,12 @@ class InboundEvent(_Clean):
     `late_keys` are dedupe keys known only after parsing (an RFC 5322 Message-ID). `ignore` says why
     this makes no ticket (an auto-reply, a bot) and is empty where it makes one. `placed` are the answers
     that stand elsewhere, as sender, subject or body: rules may ask for them, nothing tells them again.
+    `type` and `location` (a name in [locations]) are what the sender chose where it was asked: they go
+    before the channel's rules.
     """
 
     _texts = ("body",)
-    _lines = ("subject", "recipient", "origin", "ignore")
+    _lines = ("subject", "recipient", "origin", "ignore", "type", "location")
 
     kind: Kind
     sender: Sender = field(default_factory=Sender)
@@ -90,6 +92,8 @@ class InboundEvent(_Clean):
     late_keys: tuple[str, ...] = ()
     ignore: str = ""
     placed: tuple[Answer, ...] = ()
+    type: str = ""
+    location: str = ""
 
 
 class _Record(Schema):
@@ -148,6 +152,13 @@ class InboundEventSchema(_Record):
     origin = fields.String(load_default="")
     late_keys = fields.List(fields.String(), load_default=[])
     ignore = fields.String(load_default="")
+    type = fields.String(load_default="")
+    location = fields.String(load_default="")
+
+    @post_dump
+    def _without_blank_choices(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        # Hardly any source lets its senders choose.
+        return {name: value for name, value in data.items() if value or name not in {"type", "location"}}
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> InboundEvent:

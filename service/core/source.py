@@ -73,6 +73,18 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a sender may choose for its ticket, by name.
+
+    `type` and `location` are what the ticket has otherwise; empty where the channel's rules decide.
+    """
+
+    locations: tuple[str, ...] = ()
+    type: str = ""
+    location: str = ""
+
+
+@dataclass(frozen=True)
 class SourceOptions:
     """What a channel's configuration says to its source."""
 
@@ -86,6 +98,7 @@ class SourceOptions:
     api_url: str = ""
     api_token: str = field(default="", repr=False)
     reaction: str = ""
+    choices: Choices = field(default_factory=Choices)
 
 
 class Memory(Protocol):

@@ -14,7 +14,7 @@ from service.core.errors import ConfigError
 from service.core.ledger import Keeping, Ledger
 from service.core.registry import discover
 from service.core.signing import Locks
-from service.core.source import SourceOptions
+from service.core.source import Choices, SourceOptions
 from service.core.spool import Spool
 from service.core.store import PREFIX
 
@@ -116,6 +116,16 @@ def _options(channel: Channel, locks: Locks) -> SourceOptions:
         api_url=channel.api_url or "",
         api_token=channel.api_token.reveal() if channel.api_token else "",
         reaction=channel.reaction or "",
+        choices=_choices(channel),
+    )
+
+
+def _choices(channel: Channel) -> Choices:
+    usual = next((name for name, uuid in channel.locations.items() if uuid == channel.location), "")
+    return Choices(
+        locations=tuple(channel.locations),
+        type="" if any(rule.type for rule in channel.rules) else channel.type,
+        location="" if any(rule.location for rule in channel.rules) else usual,
     )
 
 

@@ -120,6 +120,7 @@ def test_every_key_reaches_its_field() -> None:
                 tokens=(Secret(LONG),),
                 public=False,
                 location=NORTH,
+                locations={"downtown": DOWNTOWN, "north": NORTH},
                 type="cleaning",
                 requester=NORTH,
                 fields={"email": "q3"},

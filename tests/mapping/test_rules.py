@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from config.channels import Channel, Rule
+from service.core.errors import UnmappableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.mapping.rules import choose
 
 HOME, AWAY = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+PLACES = {"home": HOME, "away": AWAY}
 EVENT = InboundEvent(
     kind="form",
     sender=Sender("Ann Lee", "ann@example.com"),
@@ -82,3 +85,18 @@ def test_a_rule_sees_every_part_of_an_event(key: str, pattern: str) -> None:
 
 def test_a_field_that_was_not_asked_matches_nothing() -> None:
     assert choose(EVENT, channel(rule("fields.colour", "", type="access"))).type == "other"
+
+
+def test_what_the_sender_chose_goes_before_rules_and_defaults() -> None:
+    chosen = replace(EVENT, type="cleaning", location="away")
+    deciding = replace(channel(rule("body", "Monday", type="printing", location=HOME)), locations=PLACES)
+
+    choice = choose(chosen, deciding)
+
+    assert (choice.type, choice.location, choice.requester) == ("cleaning", AWAY, "lookup")
+    assert choice.why["type"] == choice.why["location"] == "chosen by the sender"
+
+
+def test_a_location_that_was_chosen_and_is_gone_is_nobody_elses() -> None:
+    with pytest.raises(UnmappableError, match="'uptown', which is not in"):
+        choose(replace(EVENT, location="uptown"), replace(channel(), locations=PLACES))

@@ -107,7 +107,7 @@ def test_a_slash_command_without_text_is_no_event() -> None:
     bare = from_ledger(request("application/x-www-form-urlencoded", b"command=%2Fticket&text=%20"))
 
     assert source("slack").identify(bare) == []
-    with pytest.raises(UnreadableError, match="without a text"):
+    with pytest.raises(UnreadableError, match="makes no ticket"):
         source("slack").parse(bare, Part(()))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from config.channels import load_config
@@ -175,6 +175,7 @@ def test_other_parts_of_a_form_are_as_they_were(
     st.binary(max_size=200), st.sampled_from([URLENCODED, MULTIPART, f"{MULTIPART}; boundary=b", "text/x"])
 )
 def test_a_body_without_the_field_stays_as_it_came(body: bytes, kind: str) -> None:
+    assume(b"HandshakeKey" not in body)
     request = form(kind, body)
 
     assert without_fields(request, {"HandshakeKey"}).body == body

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+import threading
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlencode
 
 import pytest
@@ -12,39 +14,25 @@ import pytest
 from service.core.errors import UnreadableError, VendorAway, VendorRefused
 from service.core.events import Sender
 from service.core.memory import RedisMemory
-from service.core.mrkdwn import message_text, plain
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.sealing import seal, unseal
 from service.core.signing import Locks, Verified, from_ledger
-from service.core.slack_api import SlackApi, respond
-from service.core.slack_modal import CALLBACK
-from service.core.source import Part, Receipt, Reply, SourceOptions
-from tests.slack_api import SlackStandIn, slack_running
+from service.core.slack.api import SlackApi, respond
+from service.core.slack.mrkdwn import message_text, plain
+from service.core.source import Part, Receipt, SourceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
 
     from service.core.events import InboundEvent
     from service.core.source import Memory, Source
+    from tests.slack_api import SlackStandIn
 
 NOW = 1_795_478_400.0
 TS = "1795478390.000100"
 DONE = Receipt("sb-abc", 7)
 DEAD = Receipt("sb-abc", None)
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    with slack_running() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def memory(redis: Redis) -> Memory:
-    return RedisMemory(redis, "slack")
 
 
 def source(slack: SlackStandIn, *, token: str = "xoxb", now: float = NOW, secret: bytes = b"s") -> Source:
@@ -219,15 +207,70 @@ def test_slack_away_is_waited_for(
     assert caught.value.retry_after == seconds
 
 
-def test_slack_that_does_not_answer_is_away() -> None:
+def test_slack_that_cannot_be_reached_is_away_and_was_sent_nothing() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{silent.getsockname()[1]}"
 
-        with pytest.raises(VendorAway, match="does not answer"):
+        with pytest.raises(VendorAway, match="does not answer") as called:
             SlackApi("xoxb", base, timeout=1).call("auth.test", {})
-        with pytest.raises(VendorAway, match="does not answer"):
+        with pytest.raises(VendorAway, match="does not answer") as responded:
             respond(f"{base}/x", "text", base, timeout=1)
+
+    assert (called.value.retry_after, responded.value.retry_after) == (30, 30)
+
+
+class Trickling(BaseRequestHandler):
+    """Answers a byte at a time, each well within any time-out, until it is told to stop."""
+
+    stop: ClassVar[threading.Event]
+
+    def handle(self) -> None:
+        self.request.recv(65_536)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        while not self.stop.wait(0.02):
+            self.request.sendall(b" ")
+
+
+def test_slack_that_answers_a_byte_at_a_time_is_given_up() -> None:
+    Trickling.stop = threading.Event()
+    with ThreadingTCPServer(("127.0.0.1", 0), Trickling) as server:
+        threading.Thread(target=server.serve_forever).start()
+        base = f"http://127.0.0.1:{server.server_address[1]}"
+
+        with pytest.raises(VendorAway, match="TimeoutError") as caught:
+            SlackApi("xoxb", base, timeout=1).call("chat.postMessage", {})
+
+        assert caught.value.retry_after is None
+        Trickling.stop.set()
+        server.shutdown()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "slack"]:
+        thread.join(60)
+
+
+def test_only_a_few_of_those_whom_a_text_mentions_are_looked_up(slack: SlackStandIn, memory: Memory) -> None:
+    text = "cold " + " ".join(f"<@U{number}>" for number in (1, *range(90, 99)))
+
+    found = completed(slack, mention(text=text), memory)
+
+    assert len(slack.called("users.info")) == 5
+    assert "@Ann Lee @U90" in found.body
+    assert found.sender.name == "Ann Lee"
+
+
+def test_nobody_else_is_looked_up_once_slack_does_not_answer(slack: SlackStandIn, memory: Memory) -> None:
+    slack.fail("users.info", 503)
+
+    found = completed(slack, mention(text="<@U1> <@U90>"), memory)
+
+    assert found.body == "@U1 @U90"
+    assert len(slack.called("users.info")) <= 2
+
+
+def test_who_has_no_name_stays_an_id(slack: SlackStandIn, memory: Memory) -> None:
+    slack.users["U2"] = {"profile": {}}
+
+    assert completed(slack, mention(text="<@U2> is cold"), memory).body == "@U2 is cold"
 
 
 def test_an_event_that_is_no_longer_wanted_is_completed_and_told_to_nobody(
@@ -289,7 +332,15 @@ def test_what_slack_refuses_to_post_is_said_to_the_log(slack: SlackStandIn, memo
     with pytest.raises(VendorRefused, match="invalid_auth"):
         source(slack).tell(mention(), DONE, memory)
     with pytest.raises(VendorRefused, match="404"):
-        source(slack).tell(command(slack), DONE, memory)
+        source(slack, token="").tell(command(slack), DONE, memory)
+
+
+def test_where_the_response_url_is_refused_the_app_answers(slack: SlackStandIn, memory: Memory) -> None:
+    slack.fail("respond", 404)
+
+    source(slack).tell(command(slack), DONE, memory)
+
+    assert [said["user"] for said in slack.called("chat.postEphemeral")] == ["U1"]
 
 
 def test_a_message_is_answered_in_its_thread(slack: SlackStandIn, memory: Memory) -> None:
@@ -331,12 +382,6 @@ def test_what_is_kept_of_a_command_has_no_secret(slack: SlackStandIn) -> None:
 
 def mention_with_token() -> Verified:
     return event({"type": "app_mention"}, token="deprecated")
-
-
-def test_what_is_not_readable_is_kept_as_it_is(slack: SlackStandIn) -> None:
-    broken = request("application/json", b"{")
-
-    assert source(slack).kept(broken) == broken
 
 
 def test_a_seal_opens_while_its_secret_is_valid_and_no_longer_than_said() -> None:
@@ -386,7 +431,7 @@ def test_blocks_become_plain_text() -> None:
     ],
 )
 def test_mrkdwn_becomes_plain_text(given: str, text: str) -> None:
-    assert plain(given, {"U123": "Ann Lee"}) == text
+    assert plain(given, lambda user: {"U123": "Ann Lee"}.get(user, user)) == text
 
 
 def test_a_source_that_tells_nobody_does_nothing(memory: Memory) -> None:
@@ -407,121 +452,3 @@ def test_a_memory_without_redis_forgets(memory: Memory, redis: Redis) -> None:
     away.put("k", "v", 10)
 
     assert away.get("k") is None
-
-
-def interaction(slack: SlackStandIn, payload: dict[str, Any]) -> Verified:
-    body = urlencode({"payload": json.dumps(payload)}).encode()
-    return from_ledger(source(slack).kept(request("application/x-www-form-urlencoded", body)))
-
-
-def submission(slack: SlackStandIn, about: dict[str, str], requester: str = "U1") -> Verified:
-    values = {
-        "title": {"value": {"value": "Lift"}},
-        "requester": {"value": {"selected_user": requester}},
-    }
-    view = {
-        "id": "V1",
-        "callback_id": CALLBACK,
-        "private_metadata": json.dumps(about),
-        "state": {"values": values},
-    }
-    user = {"id": "U3", "name": "bob", "team_id": "T1"}
-    secrets = {"token": "deprecated", "response_urls": [{"response_url": f"{slack.base}/respond"}]}
-    return interaction(slack, {"type": "view_submission", "user": user, "view": view, **secrets})
-
-
-def opened(slack: SlackStandIn) -> dict[str, Any]:
-    (call,) = slack.called("views.open")
-    assert call["trigger_id"] == "13.1"
-    view: dict[str, Any] = json.loads(call["view"])
-    return view
-
-
-def initial(view: dict[str, Any]) -> list[str | None]:
-    elements = [block["element"] for block in view["blocks"]]
-    return [element.get("initial_value", element.get("initial_user")) for element in elements]
-
-
-def test_a_messages_shortcut_opens_a_modal_filled_in_with_it(slack: SlackStandIn) -> None:
-    message = {"text": "No <https://a.example|water>\nat all", "ts": TS, "thread_ts": "1.1", "user": "U1"}
-    shortcut = {"type": "message_action", "trigger_id": "13.1", "channel": {"id": "C1"}, "message": message}
-
-    answer = source(slack).handshake(interaction(slack, {**shortcut, "user": {"id": "U3"}}))
-
-    view = opened(slack)
-    assert answer == Reply("")
-    assert initial(view) == ["No water (https://a.example)", "No water (https://a.example)\nat all", "U1"]
-    assert json.loads(view["private_metadata"]) == {"c": "C1", "ts": TS, "t": "1.1"}
-    assert len(view["title"]["text"]) <= 24
-
-
-def test_a_shortcut_and_a_command_alone_open_an_empty_modal(slack: SlackStandIn) -> None:
-    shortcut = {"type": "shortcut", "trigger_id": "13.1", "user": {"id": "U1"}}
-
-    assert source(slack).handshake(interaction(slack, shortcut)) == Reply("")
-    assert initial(opened(slack)) == [None, None, "U1"]
-    slack.calls.clear()
-    assert source(slack).handshake(command(slack, text=" ", trigger_id="13.1", user_id="")) == Reply("")
-    assert initial(opened(slack)) == [None, None, None]
-
-
-def test_where_no_modal_opens_the_person_is_told_what_to_write(slack: SlackStandIn) -> None:
-    slack.fail("views.open", error="expired_trigger_id")
-    alone = command(slack, text="", trigger_id="13.1")
-
-    answers = [
-        source(slack).handshake(alone),
-        source(slack, token="").handshake(alone),
-        source(slack).handshake(command(slack, text="")),
-        source(slack).handshake(command(slack, text="help", trigger_id="13.1")),
-    ]
-
-    assert all(answer is not None and "`/ticket" in answer.body for answer in answers)
-    assert len(slack.calls) == 1
-
-
-def test_a_submission_without_a_title_says_so_where_it_is_missing(slack: SlackStandIn) -> None:
-    bare = interaction(slack, {"type": "view_submission", "view": {"id": "V1", "callback_id": CALLBACK}})
-
-    answer = source(slack).handshake(bare)
-
-    assert answer is not None
-    assert json.loads(answer.body)["response_action"] == "errors"
-    assert list(json.loads(answer.body)["errors"]) == ["title"]
-    assert source(slack).identify(bare) == []
-
-
-def test_the_requester_of_a_submission_is_the_one_chosen(slack: SlackStandIn, memory: Memory) -> None:
-    found = completed(slack, submission(slack, {}), memory)
-
-    assert (found.sender, found.subject) == (Sender("Ann Lee", "ann@example.com"), "Lift")
-    assert completed(slack, submission(slack, {}, "U3"), memory).sender == Sender("bob")
-
-
-def test_a_submission_is_answered_in_the_thread_that_it_is_about_or_to_the_person(
-    slack: SlackStandIn, memory: Memory
-) -> None:
-    source(slack).tell(submission(slack, {"c": "C1", "ts": TS, "t": "1.1"}), DONE, memory)
-    source(slack).tell(submission(slack, {}), DONE, memory)
-    source(slack, token="").tell(submission(slack, {}), DONE, memory)
-
-    assert [(said["channel"], said.get("thread_ts")) for said in slack.called("chat.postMessage")] == [
-        ("C1", "1.1"),
-        ("U3", None),
-    ]
-
-
-def test_what_is_kept_of_a_submission_has_no_secret(slack: SlackStandIn) -> None:
-    body = submission(slack, {}).request.body
-
-    assert b"deprecated" not in body
-    assert b"respond" not in body
-
-
-def test_a_modal_closes_once_its_ticket_is_safe(slack: SlackStandIn) -> None:
-    own = source(slack)
-
-    assert own.reply(submission(slack, {}), "sb-abc", "accepted") == Reply("")
-    assert own.reply(
-        from_ledger(request("application/x-www-form-urlencoded", b"&".join([b"a=b"] * 6000))), "", ""
-    ) == (Reply(""))

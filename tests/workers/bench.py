@@ -16,7 +16,6 @@ from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
 from service.core.wiring import open_doors
 from workers.delivery import Deliverer
-from workers.receipts import Receipts
 from workers.reconcile import Reconciler
 from workers.schedule import Schedule
 from workers.spacebring.auth import BearerAuth
@@ -106,7 +105,6 @@ class Bench:
             "options": Options(schedule=Schedule(base=0.001, floor=0.001)),
             "sleep": self.slept.append,
             "memory": partial(RedisMemory, self.redis),
-            "recorded": Receipts(self.redis, self.doors()).owe,
         }
         return Deliverer(self.ledger, self.doors(), self.client, **{**given, **self.settings})
 

@@ -11,7 +11,9 @@ from sandbox.app import create_app
 from sandbox.options import SandboxOptions
 from sandbox.server import running
 from service.core.wiring import open_ledger
+from tests.slack_api import SlackStandIn, slack_running
 from tests.workers.bench import ANN, CONFIG, ELSEWHERE, LOCATION, Bench
+from tests.workers.desk import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,3 +33,11 @@ def bench(redis: Redis) -> Iterator[Bench]:
         yield bench
         if bench.client is not None:
             bench.client.close()
+
+
+@pytest.fixture
+def slack(bench: Bench) -> Iterator[SlackStandIn]:
+    """Give the stand-in for Slack's API that the bench's channel `slack` calls."""
+    with slack_running() as stand_in:
+        bench.channels = CHANNEL.format(base=stand_in.base)
+        yield stand_in

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config.channels import load_config
-from config.settings import load_settings
-from service.app import create_app
-from service.core.capture import ORIGIN
+from sandbox.options import DEFAULT_NETWORK_ID
 from service.core.ledger import Outcome, State
-from service.core.request import Headers, InboundRequest
-from service.core.wiring import open_doors
-from tests.slack_api import SlackStandIn, slack_running
+from service.core.ledger.receipts import Receipts
 from tests.workers.bench import CONFIG
-from workers.receipts import Receipts, Teller
+from tests.workers.desk import post, teller
+from tests.workers.processes import WITHIN, Process
 from workers.schedule import Schedule
 from workers.verdicts import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from werkzeug.test import TestResponse
-
     from service.core.ledger import Event
+    from tests.conftest import Valkey
+    from tests.slack_api import SlackStandIn
     from tests.workers.bench import Bench
 
 COMMAND = (
@@ -47,30 +43,6 @@ REACTION = {
 }
 
 
-@pytest.fixture
-def slack(bench: Bench) -> Iterator[SlackStandIn]:
-    with slack_running() as stand_in:
-        bench.channels = f"""
-[[channels]]
-name = "slack"
-source = "slack"
-secret = "signing-secret"
-api_url = "{stand_in.base}"
-api_token = "xoxb"
-reaction = "ticket"
-"""
-        yield stand_in
-
-
-def post(bench: Bench, kind: str, body: bytes) -> TestResponse:
-    config = load_config(CONFIG + bench.channels, environ={})
-    app = create_app(load_settings({"BRIDGE_PUBLIC_URL": ORIGIN}), config, bench.redis)
-    door = open_doors(config)["slack"]
-    request = InboundRequest("POST", f"{ORIGIN}/hooks/slack", Headers.of([("Content-Type", kind)]), body)
-    signed = door.source.sign(request, b"signing-secret")
-    return app.test_client().post("/hooks/slack", headers=list(signed.headers), data=body)
-
-
 def commanded(bench: Bench, slack: SlackStandIn) -> str:
     answer = post(bench, "application/x-www-form-urlencoded", COMMAND.format(base=slack.base).encode())
     return answer.headers["X-Bridge-Event"]
@@ -80,33 +52,28 @@ def reacted(bench: Bench) -> str:
     return post(bench, "application/json", json.dumps(REACTION).encode()).headers["X-Bridge-Event"]
 
 
-def teller(bench: Bench, now: float = 2e9, stops: int = 0) -> Teller:
-    rounds = iter(range(stops + 1))
-    return Teller(
-        bench.ledger,
-        bench.redis,
-        bench.doors(),
-        stopping=lambda: next(rounds) >= stops,
-        sleep=bench.slept.append,
-        clock=lambda: now,
-    )
-
-
-def owed(bench: Bench) -> dict[bytes, float]:
+def owed(bench: Bench) -> dict[str, float]:
+    """Give each receipt that is owed, and in how many seconds it is due."""
     redis: Any = bench.redis
-    return dict(redis.zrange("bridge:receipts", 0, -1, withscores=True))
+    found = redis.zrange("bridge:receipts", 0, -1, withscores=True)
+    return {member.decode(): (due - bench.ledger.now()) / 1000 for member, due in found}
+
+
+def time_passes(bench: Bench) -> None:
+    """Let what is owed be due."""
+    redis: Any = bench.redis
+    for member in redis.zrange("bridge:receipts", 0, -1):
+        redis.zadd("bridge:receipts", {member: 0})
 
 
 def said(slack: SlackStandIn) -> list[str]:
-    return [
-        arguments["text"] for name, arguments, _ in slack.calls if name in {"respond", "chat.postMessage"}
-    ]
+    return [told["text"] for told in slack.told()]
 
 
 def test_a_command_makes_a_ticket_and_one_reply_with_its_number(bench: Bench, slack: SlackStandIn) -> None:
     event = bench.deliver(commanded(bench, slack))
 
-    assert teller(bench, now=event.updated.timestamp() + 1).step()
+    assert teller(bench).step()
     assert not teller(bench).step()
     assert event.state is State.DELIVERED
     assert event.email == "ann@example.com"
@@ -162,11 +129,13 @@ def test_a_message_that_slack_cannot_give_now_is_waited_for(bench: Bench, slack:
 
     waiting = bench.deliver(reacted(bench))
     dead = bench.deliver(waiting.id)
+    teller(bench).step()
 
     assert (waiting.state, waiting.code) == (State.RETRYING, "retry")
     assert waiting.due is not None
     assert (waiting.due - waiting.updated).total_seconds() >= 29
     assert (dead.state, dead.code) == (State.DEAD, "attempts")
+    assert ["could not make a ticket" in text for text in said(slack)] == [True]
     assert bench.ledger.operate(dead.id, "replay", by="test").vendor_failed == 0
 
 
@@ -176,89 +145,205 @@ def ended(bench: Bench, slack: SlackStandIn) -> Event:
 
 def test_slack_is_asked_again_when_it_said_and_spared_until_then(bench: Bench, slack: SlackStandIn) -> None:
     event = ended(bench, slack)
-    now = event.updated.timestamp() + 10
-    slack.fail("respond", 429, Retry_After="30")
-    telling = teller(bench, now=now)
-    telling.step()
-    assert owed(bench) == {f"{event.id} delivered".encode(): now + 30}
+    slack.fail("respond", 429, Retry_After="300")
+    telling = teller(bench)
 
-    Receipts(bench.redis, bench.doors()).put(f"{event.id} delivered", 0)
     telling.step()
+    first = owed(bench)
+    time_passes(bench)
+    telling.step()
+
     assert len(said(slack)) == 1
-    assert owed(bench) == {f"{event.id} delivered".encode(): now + 30}
-
-    teller(bench, now=now + 31).step()
+    for found in (first, owed(bench)):
+        assert found.keys() == {f"{event.id} delivered"}
+        assert 290 < found[f"{event.id} delivered"] <= 300
+    time_passes(bench)
+    # Another process knows of no pause, only of what is due.
+    teller(bench).step()
     assert len(said(slack)) == 2
     assert owed(bench) == {}
 
 
+def test_what_a_dead_process_had_to_tell_comes_due_again(bench: Bench, slack: SlackStandIn) -> None:
+    event = ended(bench, slack)
+
+    taken = Receipts(bench.redis).take(60)
+
+    assert taken == (event.id, "delivered")
+    assert 50 < owed(bench)[f"{event.id} delivered"] <= 60
+    assert not teller(bench).step()
+    time_passes(bench)
+    assert teller(bench).step()
+    assert len(said(slack)) == 1
+    assert owed(bench) == {}
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_tells_has_lost_no_receipt(
+    bench: Bench, slack: SlackStandIn, valkey: Valkey
+) -> None:
+    event = ended(bench, slack)
+    slack.held["respond"] = threading.Event()
+    environment = {
+        "REDIS_URL": valkey.url,
+        "BRIDGE_CONFIG": CONFIG + bench.channels,
+        "LOG_FORMAT": "json",
+        "SPACEBRING_URL": bench.base,
+        "SPACEBRING_TOKEN": "sandbox-token",
+        "SPACEBRING_NETWORK_ID": DEFAULT_NETWORK_ID,
+    }
+    first = Process("worker", "--role", "dispatcher", environment=environment)
+    assert slack.arrived.get(timeout=WITHIN) == "respond"
+
+    first.process.kill()
+    first.stop()
+    assert owed(bench).keys() == {f"{event.id} delivered"}
+    slack.held.pop("respond").set()
+    time_passes(bench)
+    second = Process("worker", "--role", "dispatcher", environment=environment)
+    second.read_until('"event": "told"')
+
+    assert second.stop() == 0
+    assert owed(bench) == {}
+    assert len(said(slack)) == 2
+
+
+def test_a_worker_that_dies_once_it_has_recorded_has_lost_no_receipt(
+    bench: Bench, slack: SlackStandIn
+) -> None:
+    event = commanded(bench, slack)
+    bench.ledger.take(10, cap=100)
+    claim = bench.ledger.claim(event, "w1")
+    assert claim is not None
+
+    bench.ledger.record(claim, Outcome(State.DEAD, "out of attempts", "attempts"))
+
+    assert owed(bench).keys() == {f"{event} dead"}
+
+
+def test_a_poisonous_event_is_told_though_no_worker_lived_to_record_it(
+    bench: Bench, slack: SlackStandIn
+) -> None:
+    event = commanded(bench, slack)
+    lane: Any = bench.redis
+    for _ in range(4):
+        lane.zadd("bridge:due:person", {event: 0})
+        bench.ledger.take(10, cap=100)
+        bench.ledger.claim(event, "w1")
+
+    teller(bench).step()
+    dead = bench.ledger.event(event)
+    bench.ledger.operate(event, "replay", by="test")
+    delivered = bench.deliver(event)
+    teller(bench).step()
+
+    assert (dead.state, dead.code) == (State.DEAD, "poison")
+    first, second = said(slack)
+    assert "could not make a ticket" in first
+    assert f"#{delivered.ticket_number}" in second
+
+
+def test_whoever_was_told_of_a_dead_letter_is_not_told_of_it_again(bench: Bench, slack: SlackStandIn) -> None:
+    event = ""
+    for _ in range(2):
+        slack.fail("conversations.history", error="not_in_channel")
+        event = event or reacted(bench)
+        assert bench.deliver(event).state is State.DEAD
+        teller(bench).step()
+        bench.ledger.operate(event, "replay", by="test")
+
+    assert len(said(slack)) == 1
+    assert owed(bench) == {}
+
+
+def test_slack_that_cannot_be_reached_was_told_nothing_and_is_told_later(
+    bench: Bench, slack: SlackStandIn
+) -> None:
+    event = ended(bench, slack)
+    reached = bench.channels
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        bench.channels = reached.replace(slack.base, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        redis: Any = bench.redis
+        # By then the command's own URL has ended.
+        request = bench.ledger.event(event.id).request
+        body = redis.hget(f"bridge:request:{request}", "body").replace(b"response_url", b"was")
+        redis.hset(f"bridge:request:{request}", "body", body)
+        teller(bench).step()
+
+    assert 20 < owed(bench)[f"{event.id} delivered"] <= 30
+
+
 def test_a_receipt_that_is_of_no_use_any_more_is_given_up(bench: Bench, slack: SlackStandIn) -> None:
     event = ended(bench, slack)
-    slack.fail("chat.postEphemeral", 429, Retry_After="30")
+    slack.fail("respond", 429, Retry_After="30")
+    redis: Any = bench.redis
+    redis.hset(f"bridge:event:{event.id}", "updated", bench.ledger.now() - 25 * 3_600_000)
 
-    teller(bench, now=event.updated.timestamp() + 1900).step()
+    teller(bench).step()
 
+    assert len(said(slack)) == 1
     assert owed(bench) == {}
 
 
 def test_a_receipt_that_slack_may_have_posted_is_not_posted_again(bench: Bench, slack: SlackStandIn) -> None:
-    event = ended(bench, slack)
+    ended(bench, slack)
     slack.fail("respond", 500)
 
-    teller(bench, now=event.updated.timestamp() + 1).step()
+    teller(bench).step()
 
     assert owed(bench) == {}
 
 
-def test_an_end_is_owed_once_and_only_where_somebody_can_be_told(bench: Bench, slack: SlackStandIn) -> None:
-    event = ended(bench, slack)
-    receipts = Receipts(bench.redis, bench.doors())
-    first = owed(bench)
-
-    receipts.owe(event, Outcome(State.DELIVERED))
-    receipts.owe(event, Outcome(State.IGNORED))
-    bench.deliver(bench.accept())
-    Receipts(bench.redis, {}).owe(event, Outcome(State.DEAD))
-
-    assert owed(bench) == first
-
-
-def test_redis_away_costs_a_receipt_and_nothing_else(
+def test_a_receipt_that_trips_over_itself_is_not_tried_for_ever(
     bench: Bench, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: object, **__: object) -> None:
+    def trip(*_: object) -> None:
+        raise ValueError
+
+    ended(bench, slack)
+    telling = teller(bench)
+    monkeypatch.setattr(telling._doors["slack"].source, "tell", trip)
+
+    assert telling.step()
+    assert owed(bench) == {}
+
+
+def test_only_where_somebody_can_be_told_is_a_receipt_owed(bench: Bench, slack: SlackStandIn) -> None:
+    assert bench.deliver(bench.accept()).state is State.DELIVERED
+
+    assert owed(bench) == {}
+
+
+def test_redis_away_before_anybody_is_told_puts_it_off(
+    bench: Bench, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
         raise RedisConnectionError
 
-    event = commanded(bench, slack)
-    monkeypatch.setattr(Receipts, "put", away)
+    event = ended(bench, slack)
+    telling = teller(bench)
+    monkeypatch.setattr(bench.ledger, "request", away)
 
-    assert bench.deliver(event).state is State.DELIVERED
+    with pytest.raises(RedisConnectionError):
+        telling.step()
+    assert owed(bench).keys() == {f"{event.id} delivered"}
 
 
 def test_what_is_gone_or_otherwise_by_now_is_not_told(bench: Bench, slack: SlackStandIn) -> None:
     event = ended(bench, slack)
     redis: Any = bench.redis
-    redis.delete("bridge:receipts")
-    receipts = Receipts(bench.redis, bench.doors())
-    receipts.put("nothing delivered", 0)
-    receipts.put(f"{event.id} dead", 1)
+    redis.zadd("bridge:receipts", {"nothing delivered": 0, f"{event.id} dead": 1})
+    redis.zrem("bridge:receipts", f"{event.id} delivered")
 
     assert [teller(bench).step() for _ in range(3)] == [True, True, False]
     assert said(slack) == []
 
 
-def test_another_that_took_it_first_has_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    receipts = Receipts(bench.redis, {})
-    receipts.put("x delivered", 0)
-    monkeypatch.setattr(receipts._redis, "zrem", lambda *_: 0)
-
-    assert receipts.take() is None
-
-
-def test_telling_goes_on_whatever_happens(
+def test_telling_goes_on_while_redis_is_away(
     bench: Bench, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers: list[object] = [RedisConnectionError(), ValueError(), True, False]
+    answers: list[object] = [RedisConnectionError(), True, False]
 
     def step() -> object:
         answer = answers.pop(0)
@@ -266,7 +351,7 @@ def test_telling_goes_on_whatever_happens(
             raise answer
         return answer
 
-    telling = teller(bench, stops=4)
+    telling = teller(bench, stops=3)
     monkeypatch.setattr(telling, "step", step)
     thread = telling.start()
 

@@ -76,9 +76,19 @@ class Ledger(Reader):
         return self.keep(self.parcel(request, channel=channel, source=source, lane=lane, parts=parts))
 
     def parcel(
-        self, request: InboundRequest, *, channel: str, source: str, lane: Lane, parts: Sequence[Part]
+        self,
+        request: InboundRequest,
+        *,
+        channel: str,
+        source: str,
+        lane: Lane,
+        parts: Sequence[Part],
+        receipt: bool = False,
     ) -> Parcel:
-        """Make a parcel of a verified request, one event a part, each with its id; Redis is not asked."""
+        """Make a parcel of a verified request, one event a part, each with its id; Redis is not asked.
+
+        With `receipt` whoever sent it is owed word of each event's end.
+        """
         ids = [new_event_id() for _ in parts]
         kept = request.without_secrets()
         record = {
@@ -86,6 +96,7 @@ class Ledger(Reader):
             "channel": channel,
             "source": source,
             "lane": lane,
+            "receipt": receipt,
             "blob": len(kept.body) > self._keeping.blob_threshold,
             "meta": json.dumps({"method": kept.method, "url": kept.url, "headers": list(kept.headers)}),
             "parts": [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("accept", "take", "claim", "renew", "begin", "know", "record", "operate", "resume", "purge"),
-    *("watched", "stray", "doubled"),
+    *("watched", "stray", "doubled", "owed", "told"),
 )
 _FOLDER = resources.files("service.core.ledger") / "scripts"
 

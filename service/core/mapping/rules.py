@@ -1,9 +1,11 @@
-"""Chooses type, location and requester: the first rule that matches, for each of the three by itself."""
+"""Chooses type, location and requester, each by itself: the sender, the first rule that fits, a default."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from service.core.errors import UnmappableError
 
 if TYPE_CHECKING:
     import re
@@ -19,6 +21,7 @@ _T = TypeVar("_T", str, str | None)
 MATCHED_CHARACTERS = 20_000
 
 _DEFAULT = "channel default"
+_CHOSEN = "chosen by the sender"
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,10 @@ class Choice:
 
 
 def choose(event: InboundEvent, channel: Channel) -> Choice:
-    """Give what the channel's rules, in their order, and else its defaults make of the event."""
+    """Give what the sender chose, else what the channel's rules, in their order, and its defaults make of it.
+
+    Raises UnmappableError where the sender chose a location that the configuration no longer has.
+    """
     texts = _texts(event)
     matching = [
         (f"rule {number}: {_reason(rule)}", rule)
@@ -46,9 +52,21 @@ def choose(event: InboundEvent, channel: Channel) -> Choice:
 
     kind, kind_why = first(lambda rule: rule.type, channel.type)
     location, location_why = first(lambda rule: rule.location, channel.location)
+    if event.type:
+        kind, kind_why = event.type, _CHOSEN
+    if event.location:
+        location, location_why = _located(event.location, channel), _CHOSEN
     requester, requester_why = first(lambda rule: rule.requester, channel.requester)
     why = {"type": kind_why, "location": location_why, "requester": requester_why}
     return Choice(type=kind, location=location, requester=requester, why=why)
+
+
+def _located(name: str, channel: Channel) -> str:
+    if name not in channel.locations:
+        raise UnmappableError(
+            f"The sender chose location {name!r}, which is not in [locations]: name it there, and replay this"
+        )
+    return channel.locations[name]
 
 
 def _reason(rule: Rule) -> str:

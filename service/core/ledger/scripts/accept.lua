@@ -17,6 +17,7 @@ local function create(part)
     'slice', part.slice, 'keys', '[]', 'dedupe', part.shown, 'token', 0, 'lease', 0, 'deadline', 0,
     'handed', 0, 'handouts', 0, 'unbegun', 0, 'attempts', 0, 'tries', 0, 'begun', 0, 'repeats', 0,
     'force', 0, 'body', 1, 'reason', '', 'code', '', 'epoch', epoch('number'))
+  if request.receipt then put(id, 'receipt', 1) end
   for _, pair in ipairs(part.keys) do own_key(id, pair, t) end
   redis.call('ZADD', P .. 'events', received, id)
   redis.call('ZADD', P .. 'state:queued', received, id)

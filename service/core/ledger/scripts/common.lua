@@ -9,7 +9,7 @@ local function event_key(id) return P .. 'event:' .. id end
 local function set_back(by)
   -- What was listed of Spacebring's tickets would look newer than what is filed from now on.
   redis.call('DEL', P .. 'nothing', P .. 'listings')
-  for _, name in ipairs({'due:person', 'due:backlog', 'out', 'unsettled', 'watch'}) do
+  for _, name in ipairs({'due:person', 'due:backlog', 'out', 'unsettled', 'watch', 'receipts'}) do
     local entries = redis.call('ZRANGE', P .. name, 0, -1, 'WITHSCORES')
     for at = 1, #entries, 2 do redis.call('ZADD', P .. name, entries[at + 1] - by, entries[at]) end
   end
@@ -144,6 +144,11 @@ local function move(id, to, t, due, why, by)
   if not ACTIVE[to] then
     redis.call('ZREM', P .. 'unsettled', id)
     hand_down(id, t)
+  end
+  if (to == 'delivered' or to == 'dead') and get(id, 'receipt') == '1'
+    and redis.call('HSETNX', event_key(id), 'owed_' .. to, t) == 1 then
+    -- Whoever asked is told of either end once, however it came to it.
+    redis.call('ZADD', P .. 'receipts', t, id .. ' ' .. to)
   end
   if FINISHED[to] then
     put(id, 'finished', t)

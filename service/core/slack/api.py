@@ -1,4 +1,4 @@
-"""Slack's Web API as the bridge calls it: one try, a short time-out, our own errors.
+"""Slack's Web API as the bridge calls it: one try, a time within which it ends, our own errors.
 
 https://docs.slack.dev/apis/web-api/rate-limits says with 429 and `Retry-After` when to come back.
 """
@@ -6,9 +6,12 @@ https://docs.slack.dev/apis/web-api/rate-limits says with 429 and `Retry-After` 
 from __future__ import annotations
 
 import re
+import socket
+import threading
+from concurrent.futures import Future
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -18,7 +21,9 @@ from slack_sdk.webhook import WebhookClient
 from service.core.errors import VendorAway, VendorRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_T = TypeVar("_T")
 
 API = "https://slack.com/api"
 _RESPONSE_HOST = "hooks.slack.com"
@@ -29,20 +34,35 @@ _CODE = re.compile(r"[a-z0-9_]{1,100}")
 _LONGEST = 3600.0
 
 
+class _BusyError(OSError):
+    """As many calls are under way as may be."""
+
+
+# Nothing left this machine, so it may be sent again; after so many seconds.
+_UNSENT = (ConnectionRefusedError, socket.gaierror, _BusyError)
+_SENT_LATER = 30.0
+# Calls at a time. One less than the threads of a web process (config/gunicorn.py): while Slack hangs, what
+# needs no call of it is answered as ever.
+_ROOM = threading.BoundedSemaphore(3)
+
+
 class SlackApi:
     """The API with a bot's token; every call raises VendorAway or VendorRefused where it comes to nothing."""
 
     def __init__(self, token: str, base: str = API, *, timeout: int = 5) -> None:
+        self._timeout = timeout
         self._client = WebClient(token, base_url=f"{base}/", timeout=timeout, retry_handlers=[])
 
     def call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a method, such as `users.info`, and give its answer."""
         try:
-            answer: Any = self._client.api_call(method, params=dict(arguments)).data
+            answer: Any = _within(
+                self._timeout, lambda: self._client.api_call(method, params=dict(arguments)).data
+            )
         except SlackApiError as error:
             raise _said_no(method, error) from error
         except (OSError, HTTPException, ValueError, SlackClientError) as error:
-            raise VendorAway(f"Slack does not answer {method}: {type(error).__name__}") from error
+            raise _silent(method, error) from error
         found: dict[str, Any] = answer
         return found
 
@@ -55,12 +75,40 @@ def respond(url: str, text: str, base: str = "", *, timeout: int = 5) -> None:
     if not at_slack and (target.scheme, target.netloc) != (own.scheme, own.netloc):
         raise VendorRefused("The response_url is not Slack's", "response_url")
     body = {"response_type": "ephemeral", "replace_original": False, "text": text}
+    client = WebhookClient(url, timeout=timeout, retry_handlers=[])
     try:
-        answer = WebhookClient(url, timeout=timeout, retry_handlers=[]).send_dict(body)
+        answer = _within(timeout, lambda: client.send_dict(body))
     except (OSError, HTTPException, ValueError, SlackClientError) as error:
-        raise VendorAway(f"Slack does not answer at the response_url: {type(error).__name__}") from error
+        raise _silent("the response_url", error) from error
     if answer.status_code != HTTPStatus.OK:
         raise _refusal("the response_url", answer.status_code, "", answer.headers)
+
+
+def _within(seconds: float, call: Callable[[], _T]) -> _T:
+    """Give what the call gives; raises what it raises, or TimeoutError after so many seconds in all.
+
+    The client's own time-out counts from byte to byte. A call that is given up ends in its thread.
+    """
+    if not _ROOM.acquire(blocking=False):
+        raise _BusyError
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets it
+            future.set_exception(error)
+        finally:
+            _ROOM.release()
+
+    threading.Thread(target=run, name="slack", daemon=True).start()
+    return future.result(seconds)
+
+
+def _silent(what: str, error: Exception) -> VendorAway:
+    unsent = isinstance(getattr(error, "reason", error), _UNSENT)
+    said = f"Slack does not answer {what}: {type(error).__name__}"
+    return VendorAway(said, _SENT_LATER if unsent else None)
 
 
 def _said_no(method: str, error: SlackApiError) -> VendorAway | VendorRefused:
