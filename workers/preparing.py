@@ -16,7 +16,9 @@ from service.core.errors import (
     StaleToken,
     Unavailable,
     UnmappableError,
+    UnreadableError,
     VendorAway,
+    VendorRefused,
 )
 from service.core.ledger import Attempt, Outcome, State
 from service.core.ledger.model import moment
@@ -113,7 +115,12 @@ class Preparer:
         except SeveralEventsError:
             return self._taken_apart(event, door, verified)
         if event.force or not inbound.ignore:
-            inbound = door.source.complete(verified, inbound, self._memory(event.channel))
+            try:
+                inbound = door.source.complete(verified, part, inbound, self._memory(event.channel))
+            except (UnreadableError, VendorAway, VendorRefused) as error:
+                # Whoever looks at it sees as much as the webhook told.
+                outcome = _at_fault(claim, error, self._options)
+                return replace(outcome, fields={**_summary(inbound), **outcome.fields})
         summary = _summary(inbound)
         if not event.force:
             if inbound.ignore:

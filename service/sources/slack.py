@@ -156,8 +156,9 @@ class Slack(Source):
             return request
         return replace(request, body=urlencode(pairs).encode())
 
-    def complete(self, verified: Verified, event: InboundEvent, memory: Memory) -> InboundEvent:
+    def complete(self, verified: Verified, part: Part, event: InboundEvent, memory: Memory) -> InboundEvent:
         """Read the message that was reacted to, and the person's name and e-mail address."""
+        del part
         api = self._api()
         if api is None:
             return event
