@@ -77,7 +77,9 @@ class Channel:
             redirects=tuple(self.table.get("redirects", ())),
             topics=tuple(self.table.get("topics", ())),
             certificate=self.table.get("certificate", ""),
+            api_url=self.table.get("api_url", ""),
             api_token=self.table.get("api_token", ""),
+            client_id=self.table.get("client_id", ""),
             reaction=self.table.get("reaction", ""),
         )
 
@@ -88,6 +90,11 @@ class Channel:
 def cases(source: str = "*") -> list[Case]:
     """List the recorded requests of a source, or of all."""
     return [Case(path) for path in sorted(FIXTURES.glob(f"{source}/*__*.http"))]
+
+
+def calls_back(source: str) -> bool:
+    """Say whether the source's folder has answers of its vendor's API: `tests.vendor_api` gives them."""
+    return (FIXTURES / source / "api").is_dir()
 
 
 def load_channel(source: str) -> Channel:

@@ -25,6 +25,7 @@ from service.core.store import connect
 from tests.conftest import Valkey
 from tests.fixtures_http import FIXTURES, cases
 from tests.sources.test_contract import outcome
+from tests.vendor_api import vendors_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,12 +233,12 @@ def golden(source: str) -> list[Path]:
     server.start()
     written = []
     try:
-        with connect(server.url) as redis:
+        with connect(server.url) as redis, vendors_running() as vendors:
             for case in cases(source):
                 path = case.path.with_suffix(".json")
                 if not path.exists():
                     redis.flushall()
-                    text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
+                    text = json.dumps(outcome(case, redis, vendors), indent=2, ensure_ascii=False)
                     path.write_text(text + "\n", "utf-8")
                     written.append(path)
     finally:
