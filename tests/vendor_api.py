@@ -24,11 +24,16 @@ NOTHING: Answer = (404, b'{"name": "not_found", "message": "Not found"}', {})
 
 @dataclass
 class VendorStandIn:
-    """`calls` are (path as it was sent, headers); `faults` the next answers, whatever is asked."""
+    """`calls` are (path as it was sent, headers).
+
+    `faults` are the next answers, `answers` are all of them, `instead` is what some paths have; else it
+    is the files.
+    """
 
     base: str = ""
     calls: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     faults: list[Answer] = field(default_factory=list)
+    answers: Answer | None = None
     instead: dict[str, bytes] = field(default_factory=dict)
 
     def url(self, source: str) -> str:
@@ -40,6 +45,8 @@ class VendorStandIn:
     def answer(self, source: str, path: str) -> Answer:
         if self.faults:
             return self.faults.pop(0)
+        if self.answers:
+            return self.answers
         if path in self.instead:
             return 200, self.instead[path], {}
         folder = FIXTURES / source / "api"

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from config.logging import get_logger
 from service.core.errors import UnreadableError, VendorAway, VendorRefused
 from service.core.json_body import read_object
 from service.core.outgoing.body import TooLargeError, whole
@@ -39,6 +40,18 @@ _STATE = "api state"
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _TOKEN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
+
+_log = get_logger("vendor")
+
+
+def or_nothing(call: Callable[[], bytes]) -> bytes:
+    """Give what a call gives, or nothing where it is refused, for an event that has enough without it."""
+    try:
+        return call()
+    except VendorRefused as error:
+        _log.warning("done without", why=str(error))
+        return b""
 
 
 class VendorApi:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.errors import UnreadableError, VendorRefused
+from service.core.errors import UnreadableError
 from service.core.json_body import load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import Lenient, header_pairs, told_pairs
@@ -14,7 +14,7 @@ from service.core.mime import read_mail
 from service.core.request import Headers
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
-from service.core.vendor_api import VendorApi
+from service.core.vendor_api import VendorApi, or_nothing
 
 if TYPE_CHECKING:
     from service.core.events import InboundEvent
@@ -141,11 +141,10 @@ def _received(verified: Verified) -> dict[str, Any]:
 def _raw(api: VendorApi, found: dict[str, Any], limit: int) -> bytes:
     """Give the raw mail, or nothing where it cannot be had."""
     url = scalar_text(found.get("raw", {}).get("download_url"))
-    try:
-        return api.download(url, what="the raw mail", limit=limit) if url else b""
-    except VendorRefused:
-        # Too large, or its address has expired: there is still what Resend made of it.
+    if not url:
         return b""
+    # Too large, or its address has expired: there is still what Resend made of it.
+    return or_nothing(lambda: api.download(url, what="the raw mail", limit=limit))
 
 
 def _recipient(told: dict[str, Any]) -> str:

@@ -22,4 +22,5 @@ def served_vendors() -> Iterator[VendorStandIn]:
 def vendors(served_vendors: VendorStandIn) -> VendorStandIn:
     for noted in (served_vendors.calls, served_vendors.faults, served_vendors.instead):
         noted.clear()
+    served_vendors.answers = None
     return served_vendors

@@ -47,7 +47,6 @@ CALLED_BACK = [name for name in sorted(discover()) if calls_back(name)]
 MAIL = "emails/receiving/56761188-7520-42d8-8898-ff6fc54ce618"
 RAW = "raw/56761188-7520-42d8-8898-ff6fc54ce618.eml"
 SURVEY = "v3/surveys/105724755/details"
-RESPONSE = "v3/surveys/105724755/responses/5007154402/details"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: (
@@ -148,6 +147,7 @@ def test_an_answer_of_another_type_is_read_or_refused_but_never_an_error(
     asked = next(case.request for case in cases(name) if case.outcome == "accepted")
     made = source(vendors, name)
     known(made, asked)
+
     for path, _ in list(vendors.calls):
         file = folder / f"{path.partition('?')[0].removeprefix(f'/{name}/')}.json"
         # Every value of a mail, and of a survey one in so many: it has thousands.
@@ -162,13 +162,10 @@ def test_an_answer_of_another_type_is_read_or_refused_but_never_an_error(
 def test_whatever_the_api_answers_only_known_errors_come_out(
     served_vendors: VendorStandIn, name: str, answer: object
 ) -> None:
-    body = json.dumps(answer).encode()
-    served_vendors.instead = dict.fromkeys((MAIL, SURVEY, RESPONSE), body)
-    case = case_of(name, {"resend": "accepted__raw", "surveymonkey": "accepted__every_kind"}[name])
+    case = next(case for case in cases(name) if case.outcome == "accepted")
+    served_vendors.answers = (200, json.dumps(answer).encode(), {})
 
     known(source(served_vendors, name), case.request)
-
-    served_vendors.instead = {}
 
 
 def test_a_raw_mail_that_is_too_large_leaves_what_resend_made_of_it(vendors: VendorStandIn) -> None:
@@ -312,3 +309,53 @@ def test_one_mail_by_two_ways_makes_one_ticket(vendors: VendorStandIn, redis: Re
 
     assert first.state is State.DELIVERED
     assert (again.state, again.reason) == (State.IGNORED, f"the same message as event {event.id}")
+
+
+def brevo(vendors: VendorStandIn, *, text: str = "", token: str = "xkeysib", size: int = 900) -> InboundEvent:
+    case = case_of("brevo", "accepted__invitation")
+    body = json.loads(case.request.body)
+    body["items"][0]["RawTextBody"] = body["items"][0]["ExtractedMarkdownMessage"] = text
+    body["items"][0]["Attachments"][0]["ContentLength"] = size
+    made = source(vendors, "brevo")
+    made.options = replace(made.options, api_token=token)
+    return completed(made, replace(case.request, body=json.dumps(body).encode()))
+
+
+def test_brevo_is_asked_for_what_can_be_shown_and_for_nothing_else(vendors: VendorStandIn) -> None:
+    event = brevo(vendors, text="See below.")
+
+    assert "Invitation: Repair of the printer, second floor" in event.body
+    assert [headers["Api-Key"] for _, headers in vendors.calls] == ["xkeysib"] * 2
+    assert all("not-asked-for" not in path for path, _ in vendors.calls)
+
+
+def test_without_a_token_brevos_files_are_named_alone(vendors: VendorStandIn) -> None:
+    event = brevo(vendors, text="See below.", token="")
+
+    assert (event.body, [file.name for file in event.files]) == (
+        "See below.",
+        ["invite.ics", "old.eml", "p.png"],
+    )
+    assert vendors.calls == []
+
+
+def test_a_file_of_brevos_that_is_too_large_to_be_a_letter_is_not_asked_for(vendors: VendorStandIn) -> None:
+    assert "Invitation" not in brevo(vendors, text="See below.", size=3_000_000).body
+    assert len(vendors.calls) == 1
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_a_file_that_brevo_does_not_give_keeps_no_ticket_waiting(vendors: VendorStandIn, status: int) -> None:
+    whole = brevo(vendors, text="See below.")
+    vendors.answers = (status, b"", {})
+
+    event = brevo(vendors, text="See below.")
+
+    assert (event.body, event.late_keys) == ("See below.", whole.late_keys)
+
+
+def test_a_mail_that_says_nothing_but_in_its_files_waits_for_them(vendors: VendorStandIn) -> None:
+    vendors.answers = (503, b"", {})
+
+    with pytest.raises(VendorAway):
+        brevo(vendors)
