@@ -4,7 +4,8 @@
 beside it what must come of it (`status`, `answer`, `event`), and `channel.toml` the channel that
 receives it, with `now`, the time at which the signatures were made. `duplicate__x` is what the
 sender of `accepted__x` sends a second time. Where the channel's secret cannot sign, being a public
-key or none, `key` in `channel.toml` is the private one.
+key or none, `key` in `channel.toml` is the private one. What the vendor's API answers is in `api/`: see
+`tests.vendor_api`.
 """
 
 from __future__ import annotations

@@ -85,10 +85,10 @@ class Resend(Source):
             # Inline images stay out of the HTML.
             query = {"html_format": "cid"}
             answer = api.read("emails", "receiving", told["email_id"], what=_MAIL, limit=limit, query=query)
-            found = load(_Mail(), answer)
-            raw = _raw(api, found, limit)
+            raw = _raw(api, answer, limit)
         if raw:
             return mail_event(read_mail(raw, recipient=_recipient(told)))
+        found = load(_Mail(), answer)
         if not (found.get("text") or found.get("html") or found.get("headers")):
             raise UnreadableError(f"Resend has no content of the mail {told['email_id']}")
         return mail_event(_mail({**told, **found}))
@@ -96,10 +96,6 @@ class Resend(Source):
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the three headers."""
         return sign_standard(request, secret, self.clock())
-
-
-def _addresses() -> fields.Field[Any]:
-    return fields.List(fields.String(), allow_none=True)
 
 
 class _File(Lenient):
@@ -110,10 +106,11 @@ class _File(Lenient):
 
 class _Mail(Lenient):
     writer = fields.String(data_key="from", allow_none=True)
-    to = _addresses()
-    cc = _addresses()
-    reply_to = _addresses()
-    received_for = _addresses()
+    # Lists of mailboxes.
+    to = fields.Raw(allow_none=True)
+    cc = fields.Raw(allow_none=True)
+    reply_to = fields.Raw(allow_none=True)
+    received_for = fields.Raw(allow_none=True)
     subject = fields.String(allow_none=True)
     message_id = fields.String(allow_none=True)
     attachments = fields.List(fields.Nested(_File), allow_none=True)
@@ -121,7 +118,6 @@ class _Mail(Lenient):
     headers = fields.Raw(allow_none=True)
     text = fields.String(allow_none=True)
     html = fields.String(allow_none=True)
-    raw = fields.Dict(allow_none=True)
 
 
 class _Received(_Mail):
@@ -138,9 +134,10 @@ def _received(verified: Verified) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _raw(api: VendorApi, found: dict[str, Any], limit: int) -> bytes:
+def _raw(api: VendorApi, answer: dict[str, Any], limit: int) -> bytes:
     """Give the raw mail, or nothing where it cannot be had."""
-    url = scalar_text(found.get("raw", {}).get("download_url"))
+    raw = answer.get("raw")
+    url = scalar_text(raw.get("download_url")) if isinstance(raw, dict) else ""
     if not url:
         return b""
     # Too large, or its address has expired: there is still what Resend made of it.
@@ -148,15 +145,20 @@ def _raw(api: VendorApi, found: dict[str, Any], limit: int) -> bytes:
 
 
 def _recipient(told: dict[str, Any]) -> str:
-    return next(iter(told.get("received_for", ())), "")
+    return next(iter(_mailboxes(told, "received_for")), "")
+
+
+def _mailboxes(told: dict[str, Any], name: str) -> list[str]:
+    value = told.get(name)
+    return list(filter(None, map(scalar_text, value if isinstance(value, list) else [value])))
 
 
 def _mail(told: dict[str, Any]) -> Mail:
     own = told_pairs(
         From=told.get("writer", ""),
-        To=", ".join(told.get("to", ())),
-        Cc=", ".join(told.get("cc", ())),
-        Reply_To=", ".join(told.get("reply_to", ())),
+        To=", ".join(_mailboxes(told, "to")),
+        Cc=", ".join(_mailboxes(told, "cc")),
+        Reply_To=", ".join(_mailboxes(told, "reply_to")),
         Subject=told.get("subject", ""),
         Message_ID=told.get("message_id", ""),
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from service.core.request import InboundRequest
-    from service.core.signing import Scheme, Verified
+    from service.core.signing import Verified
     from service.core.source import Memory
 
 _COMPLETED = "response_completed"
@@ -37,6 +37,8 @@ _LARGEST = 8 * 1024 * 1024
 _HOUR = 3600
 # Redis is for events first: what a larger survey asks is read each time.
 _LARGEST_KEPT = 200_000
+# With a number that changes with the shape of what is remembered.
+_REMEMBERED = "survey/1 "
 
 
 class SurveyMonkey(Source):
@@ -63,9 +65,12 @@ class SurveyMonkey(Source):
     content_types = ("application/json", "application/vnd.surveymonkey.*+json")
     needs = ("client_id", "api_token")
 
-    def scheme(self) -> Scheme:
+    def scheme(self) -> HmacScheme:
         """Give the HMAC over the raw body, keyed with the client id as well."""
-        return self._scheme()
+        client = self.options.client_id.encode()
+        return HmacScheme(
+            _read, "sha1", "base64", key=lambda secret: client + b"&" + secret if secret else b""
+        )
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give the response, known by its id and by the event's."""
@@ -105,14 +110,8 @@ class SurveyMonkey(Source):
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature header."""
-        signature = self._scheme().sign(request.body, secret)
+        signature = self.scheme().sign(request.body, secret)
         return replace(request, headers=request.headers.replaced(Sm_Signature=signature))
-
-    def _scheme(self) -> HmacScheme:
-        client = self.options.client_id.encode()
-        return HmacScheme(
-            _read, "sha1", "base64", key=lambda secret: client + b"&" + secret if secret else b""
-        )
 
 
 def _read(request: InboundRequest) -> Signed:
@@ -126,22 +125,22 @@ class _Page(Lenient):
 
 class _Response(Lenient):
     pages = fields.List(fields.Nested(_Page), required=True)
-    custom_variables = fields.Dict(load_default=dict, allow_none=True)
-    custom_value = fields.Raw(load_default="")
-    analyze_url = fields.Raw(load_default="")
-    metadata = fields.Dict(load_default=dict, allow_none=True)
+    # What is beside the answers must not keep them from being read.
+    custom_variables = fields.Raw(allow_none=True)
+    custom_value = fields.Raw(allow_none=True)
+    analyze_url = fields.Raw(allow_none=True)
+    metadata = fields.Raw(allow_none=True)
 
 
 class _Details(Lenient):
-    title = fields.Raw(load_default="")
+    title = fields.Raw(allow_none=True)
     pages = fields.List(fields.Nested(_Page), required=True)
 
 
 def _named(verified: Verified) -> tuple[str, str]:
     """Give the ids of survey and response. Raises UnreadableError where the webhook lacks one."""
     body = read_object(verified.request.body)
-    resources = body.get("resources")
-    survey = _text(resources, "survey_id") if isinstance(resources, dict) else ""
+    survey = _text(_table(body, "resources"), "survey_id")
     if not survey and body.get("filter_type") == "survey":
         survey = _text(body, "filter_id")
     response = _text(body, "object_id")
@@ -170,16 +169,18 @@ class _Question:
     @classmethod
     def of(cls, asked: Mapping[str, Any]) -> _Question:
         """Read it from the survey's details."""
-        given, validation = asked.get("answers"), asked.get("validation")
-        options = given if isinstance(given, dict) else {}
+        options = _table(asked, "answers")
         contact = asked.get("family") == "demographic"
         rows, cols = _objects(options, "rows"), _objects(options, "cols")
         choices = [*_objects(options, "choices"), *cols, *_objects(options, "other")]
         choices += [choice for col in cols for choice in _objects(col, "choices")]
         kinds = {_text(row, "id"): _text(row, "type") for row in rows if contact}
-        if isinstance(validation, dict) and validation.get("type") == "email":
+        if _table(asked, "validation").get("type") == "email":
             kinds[""] = "email"
-        headings = [(_variant(each), _plain(each, "heading")) for each in _objects(asked, "headings")]
+        headings = [
+            (_text(_table(each, "random_assignment"), "id"), _plain(each, "heading"))
+            for each in _objects(asked, "headings")
+        ]
         return cls(
             next((text for _, text in headings if text), ""),
             {variant: text for variant, text in headings if variant},
@@ -226,7 +227,7 @@ class _Survey:
     @classmethod
     def remembered(cls, memory: Memory, survey: str) -> _Survey | None:
         """Give it as it was remembered, if it was."""
-        kept = memory.get(f"survey {survey}")
+        kept = memory.get(_REMEMBERED + survey)
         if not kept:
             return None
         told = json.loads(kept)
@@ -236,7 +237,7 @@ class _Survey:
         """Keep it for the next responses."""
         text = json.dumps(asdict(self))
         if len(text) <= _LARGEST_KEPT:
-            memory.put(f"survey {survey}", text, _HOUR)
+            memory.put(_REMEMBERED + survey, text, _HOUR)
 
     def knows(self, response: Mapping[str, Any]) -> bool:
         """Say whether it has all that a response refers to; if not, it was changed."""
@@ -277,7 +278,7 @@ def _event(
 
 
 def _hidden(response: Mapping[str, Any], told: str) -> Iterator[Answer]:
-    for key, value in response.get("custom_variables", {}).items():
+    for key, value in _table(response, "custom_variables").items():
         yield Answer(label_of(key), scalar_text(value), key)
     if _text(response, "custom_value"):
         yield Answer("Custom value", _text(response, "custom_value"), "custom_value")
@@ -286,11 +287,9 @@ def _hidden(response: Mapping[str, Any], told: str) -> Iterator[Answer]:
 
 def _sender(response: Mapping[str, Any]) -> Sender:
     """Give whom an e-mail collector had invited."""
-    contact = response.get("metadata", {}).get("contact")
-    found = contact if isinstance(contact, dict) else {}
+    contact = _table(_table(response, "metadata"), "contact")
     first, last, email = (
-        _text(each, "value") if isinstance(each, dict) else ""
-        for each in map(found.get, ("first_name", "last_name", "email"))
+        _text(_table(contact, name), "value") for name in ("first_name", "last_name", "email")
     )
     return Sender(f"{first} {last}", email if is_address(email) else "")
 
@@ -314,6 +313,11 @@ def _objects(table: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
 
 
+def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = table.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def _text(table: Mapping[str, Any], name: str) -> str:
     return scalar_text(table.get(name))
 
@@ -321,8 +325,3 @@ def _text(table: Mapping[str, Any], name: str) -> str:
 def _plain(table: Mapping[str, Any], name: str) -> str:
     """Give a text of the survey's designer, who may have written HTML."""
     return line(html_to_text(_text(table, name)))
-
-
-def _variant(heading: Mapping[str, Any]) -> str:
-    assigned = heading.get("random_assignment")
-    return _text(assigned, "id") if isinstance(assigned, dict) else ""
