@@ -69,7 +69,7 @@ class VendorApi:
         headers: Mapping[str, str],
         memory: Memory,
         *,
-        hint: str = "",
+        hint: str,
         seconds: float = _TOGETHER,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -136,7 +136,7 @@ class VendorApi:
         answer = self._exchange(url, headers, what, limit)
         if answer.broken is not None and not isinstance(answer.broken, TooLargeError):
             raise self._away(f"{self._vendor} breaks off while it sends {what}")
-        refusal = None if answer.status == HTTPStatus.OK else self._refusal(answer, what)
+        refusal = None if answer.status == HTTPStatus.OK else self._refusal(answer, headers, what)
         if isinstance(refusal, VendorAway):
             raise refusal
         self._gate.open()
@@ -147,7 +147,9 @@ class VendorApi:
         return answer.body
 
     def _exchange(self, url: str, headers: Mapping[str, str], what: str, limit: int) -> Answer:
-        left = max(self._ends - time.monotonic(), 0.001)
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise self._away(f"{self._vendor} is too slow: no time was left to ask for {what}")
         with Call(left, _CONNECTING).active():
             try:
                 request = self._session.prepare_request(requests.Request("GET", url, headers=dict(headers)))
@@ -160,7 +162,7 @@ class VendorApi:
                 raise self._away(f"{self._vendor} does not answer: {type(error).__name__}") from error
             return whole(response, limit)
 
-    def _refusal(self, answer: Answer, what: str) -> VendorAway | VendorRefused:
+    def _refusal(self, answer: Answer, headers: Mapping[str, str], what: str) -> VendorAway | VendorRefused:
         status, vendor = answer.status, self._vendor
         words = error_message(status, answer.body, redact=self._redact, who=vendor)
         if (
@@ -172,7 +174,7 @@ class VendorApi:
             return self._away(f"{vendor} does not serve us now ({status}): {words}", status, asked)
         if status < HTTPStatus.BAD_REQUEST:
             said = f"{vendor} redirects ({status}), which is never followed: is api_url right?"
-        elif status in _TOKEN_REFUSED:
+        elif status in _TOKEN_REFUSED and self._headers.keys() <= headers.keys():
             mend = f"{self._hint}; set it anew, and replay this"
             said = f"{vendor} refuses our api_token ({status}): {words.rstrip('. ')}. {mend}"
         elif status in _GONE:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from service.core.source import Key, Memory
 
 _API = "https://api.brevo.com"
+_HINT = "It takes an API key (xkeysib-…), not an SMTP key"
 
 
 class Brevo(Source):
@@ -66,7 +67,7 @@ class Brevo(Source):
         wanted = {each["DownloadToken"]: b"" for each in item.get("Attachments", ()) if _is_wanted(each)}
         if not (wanted and self.options.api_token):
             return event
-        with VendorApi(self.label, self.options.api_url or _API, headers, memory) as api:
+        with VendorApi(self.label, self.options.api_url or _API, headers, memory, hint=_HINT) as api:
             try:
                 for token in list(wanted)[:MAX_SHOWN]:
                     wanted[token] = or_nothing(partial(_content, api, token))

@@ -108,6 +108,13 @@ def test_what_is_downloaded_gets_no_token(vendors: VendorStandIn, base: str) -> 
     assert "Authorization" not in headers
 
 
+def test_an_address_that_has_expired_says_nothing_of_the_token(vendors: VendorStandIn, base: str) -> None:
+    vendors.fail(403, b"<Error><Code>AccessDenied</Code></Error>")
+
+    with api(base) as made, pytest.raises(VendorRefused, match=r"Acme refuses it \(403\): AccessDenied"):
+        made.download(f"{base}/a", what="it", limit=1000)
+
+
 @pytest.mark.parametrize(
     ("url", "own"),
     [
@@ -219,7 +226,7 @@ def test_where_nobody_listens_it_is_tried_again_and_no_address_is_told() -> None
 
 
 def test_all_calls_together_have_one_deadline(vendors: VendorStandIn, base: str) -> None:
-    with api(base, seconds=0.0) as made, pytest.raises(VendorAway, match="does not answer"):
+    with api(base, seconds=0.0) as made, pytest.raises(VendorAway, match="no time was left to ask for it"):
         made.content("a", what="it", limit=3)
 
     assert vendors.calls == []
