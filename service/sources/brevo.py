@@ -73,7 +73,8 @@ class Brevo(Source):
                     wanted[token] = or_nothing(partial(_content, api, token))
             except VendorAway:
                 # Where the mail says something itself, its ticket does not wait.
-                if not event.body:
+                said = _mail(item, {})
+                if not (said.text.strip() or said.html.strip()):
                     raise
         # A mail is known by what came with the webhook, whatever Brevo gives of the rest this time.
         return replace(mail_event(_mail(item, wanted)), late_keys=event.late_keys)
