@@ -21,6 +21,7 @@ from service.core.captures import CAPTURES, Captures
 from service.core.errors import ConfigError, RequestError
 from service.core.mapping.draft import as_payload
 from service.core.mapping.mapper import map_event
+from service.core.memory import Forgetful
 from service.core.request import Headers
 from service.core.wiring import open_doors
 
@@ -128,7 +129,10 @@ def _moved(path: Path, out: Path | None) -> Path:
 @click.argument("file", type=click.File("rb"))
 @_JSON
 def preview(channel: str, file: BinaryIO, *, as_json: bool) -> None:
-    """Show the ticket that a captured request would become, and why. Nothing is sent or kept."""
+    """Show the ticket that a captured request would become, and why. Nothing is kept.
+
+    Nothing is sent either, but what a worker would ask the vendor's API for the rest.
+    """
     with plain_errors():
         found = settings()
         config = configuration(found)
@@ -137,6 +141,8 @@ def preview(channel: str, file: BinaryIO, *, as_json: bool) -> None:
         previews = []
         for part in door.source.identify(verified):
             event = door.source.parse(verified, part)
+            if not event.ignore:
+                event = door.source.complete(verified, part, event, Forgetful())
             mapped = map_event(
                 event,
                 channel=door.channel,

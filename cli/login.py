@@ -14,8 +14,8 @@ from cli.context import configuration, plain_errors, settings, store
 from cli.up import lives
 from cli.wsgi import connect_spacebring
 from service.core.errors import ConfigError, LoginRefused, TokensUnreadable
+from service.core.outgoing.reading import readable
 from service.core.tokens import BY_CLI, LOGIN_SECONDS
-from workers.spacebring.reading import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

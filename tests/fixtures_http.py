@@ -4,7 +4,8 @@
 beside it what must come of it (`status`, `answer`, `event`), and `channel.toml` the channel that
 receives it, with `now`, the time at which the signatures were made. `duplicate__x` is what the
 sender of `accepted__x` sends a second time. Where the channel's secret cannot sign, being a public
-key or none, `key` in `channel.toml` is the private one.
+key or none, `key` in `channel.toml` is the private one. What the vendor's API answers is in `api/`: see
+`tests.vendor_api`.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class Channel:
             redirects=tuple(self.table.get("redirects", ())),
             topics=tuple(self.table.get("topics", ())),
             certificate=self.table.get("certificate", ""),
+            api_url=self.table.get("api_url", ""),
             api_token=self.table.get("api_token", ""),
+            client_id=self.table.get("client_id", ""),
             reaction=self.table.get("reaction", ""),
         )
 
@@ -88,6 +91,11 @@ class Channel:
 def cases(source: str = "*") -> list[Case]:
     """List the recorded requests of a source, or of all."""
     return [Case(path) for path in sorted(FIXTURES.glob(f"{source}/*__*.http"))]
+
+
+def calls_back(source: str) -> bool:
+    """Say whether the source's folder has answers of its vendor's API: `tests.vendor_api` gives them."""
+    return (FIXTURES / source / "api").is_dir()
 
 
 def load_channel(source: str) -> Channel:

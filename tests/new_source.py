@@ -28,6 +28,7 @@ from service.core.store import connect
 from tests.conftest import serving
 from tests.fixtures_http import FIXTURES, cases, sign_again
 from tests.sources.test_contract import outcome, source_of
+from tests.vendor_api import vendors_running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,12 +216,12 @@ def with_row(page: str, blank: Blank) -> str:
 def golden(source: str) -> list[Path]:
     """Write the golden file of each recorded request that has none."""
     written = []
-    with serving() as server, connect(server.url) as redis:
+    with serving() as server, connect(server.url) as redis, vendors_running() as vendors:
         for case in cases(source):
             path = case.path.with_suffix(".json")
             if not path.exists():
                 redis.flushall()
-                text = json.dumps(outcome(case, redis), indent=2, ensure_ascii=False)
+                text = json.dumps(outcome(case, redis, vendors), indent=2, ensure_ascii=False)
                 path.write_text(text + "\n", "utf-8")
                 written.append(path)
     return written

@@ -16,7 +16,9 @@ from service.core.errors import (
     StaleToken,
     Unavailable,
     UnmappableError,
+    UnreadableError,
     VendorAway,
+    VendorRefused,
 )
 from service.core.ledger import Attempt, Outcome, State
 from service.core.ledger.model import moment
@@ -113,16 +115,16 @@ class Preparer:
         except SeveralEventsError:
             return self._taken_apart(event, door, verified)
         if event.force or not inbound.ignore:
-            inbound = door.source.complete(verified, inbound, self._memory(event.channel))
+            try:
+                inbound = door.source.complete(verified, part, inbound, self._memory(event.channel))
+            except (UnreadableError, VendorAway, VendorRefused) as error:
+                # Whoever looks at it sees as much as the webhook told.
+                outcome = _at_fault(claim, error, self._options)
+                return replace(outcome, fields={**_summary(inbound), **outcome.fields})
         summary = _summary(inbound)
-        if not event.force:
-            if inbound.ignore:
-                return Outcome(State.IGNORED, reason=inbound.ignore, code="ignored", fields=summary)
-            keys = [Key(value) for value in inbound.late_keys]
-            known = self._ledger.know(claim, keys) if keys else ""
-            if known:
-                reason = f"the same message as event {known}"
-                return Outcome(State.IGNORED, reason=reason, code="duplicate", fields=summary)
+        passed_over = None if event.force else self._passed_over(claim, inbound, summary)
+        if passed_over is not None:
+            return passed_over
         mapped = map_event(
             inbound,
             channel=door.channel,
@@ -133,6 +135,17 @@ class Preparer:
             refused_requester=event.requester_refused,
         )
         return Prepared(as_payload(mapped.draft), summary)
+
+    def _passed_over(self, claim: Claim, inbound: InboundEvent, summary: Mapping[str, str]) -> Outcome | None:
+        """Give the end of what makes no ticket, by its own word or because another event has made one."""
+        if inbound.ignore:
+            return Outcome(State.IGNORED, reason=inbound.ignore, code="ignored", fields=summary)
+        keys = [Key(value) for value in inbound.late_keys]
+        known = self._ledger.know(claim, keys) if keys else ""
+        if not known:
+            return None
+        reason = f"the same message as event {known}"
+        return Outcome(State.IGNORED, reason=reason, code="duplicate", fields=summary)
 
     def _taken_apart(self, event: Event, door: Door, verified: Verified) -> Outcome:
         """Accept each event of a request that was kept whole, and end the one that stood for all.

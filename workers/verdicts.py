@@ -98,9 +98,12 @@ def still_unknown(reason: str, delay: float) -> Outcome:
 
 
 def vendor_away(claim: Claim, error: VendorAway, options: Options) -> Outcome:
-    """Wait for the vendor that has the rest of an event, for as many tries as any event has."""
-    schedule, tried = options.schedule, claim.event.vendor_failed + 1
-    if schedule.exhausted(tried):
+    """Wait for the vendor that has the rest of an event, for as many tries as any event has.
+
+    A rate limit, and waiting behind another event that tries, are no tries: an outage must not end them.
+    """
+    schedule, tried = options.schedule, claim.event.vendor_failed + error.counts
+    if error.counts and schedule.exhausted(tried):
         return dead("attempts", f"out of attempts after {tried}: {error}")
     return Outcome(
         State.RETRYING,

@@ -121,10 +121,14 @@ class SeveralEventsError(UnreadableError):
 
 
 class VendorAway(BridgeError):  # noqa: N818
-    """A vendor's API does not serve us now; `retry_after` are the seconds that it asked for, if it did."""
+    """A vendor's API does not serve us now; `retry_after` are the seconds that it asked for, if it did.
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    `counts` is False where that says nothing of this event: it is no failed try of its own.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, *, counts: bool = True) -> None:
         self.retry_after = retry_after
+        self.counts = counts
         super().__init__(message)
 
 

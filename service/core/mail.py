@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from service.core.events import File, InboundEvent
 from service.core.html_text import html_to_text
 from service.core.mail_headers import addresses, header_text, ignore_reason, sender_of
+from service.core.mail_parts import Attachment, Mail
+from service.core.mail_shown import shown
 from service.core.source import vendor_key
 from service.core.text import clean, line
 
-if TYPE_CHECKING:
-    from service.core.request import Headers
+__all__ = ["Attachment", "Mail", "mail_event"]
 
 _PATH = re.compile(r"[/\\]")
 _HASH_CHARS = 32
@@ -35,45 +34,15 @@ _OPAQUE = {
 }
 
 
-@dataclass(frozen=True)
-class Attachment:
-    """A file in a mail; its content serves to tell two mails apart and is not kept.
-
-    `size` and `url` are what the vendor says where it keeps the content to itself.
-    """
-
-    name: str
-    content_type: str = ""
-    content: bytes = b""
-    size: int | None = None
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class Mail:
-    """The parts of a mail that the vendor gave: headers may hold RFC 2047 words.
-
-    `recipient` is the envelope's; `envelope_from` is None where it is not known. `automatic` is why its
-    parts say that no person wrote it, if they do.
-    """
-
-    headers: Headers
-    text: str = ""
-    html: str = ""
-    attachments: tuple[Attachment, ...] = ()
-    recipient: str = ""
-    envelope_from: str | None = None
-    automatic: str = ""
-
-
 def mail_event(mail: Mail) -> InboundEvent:
     """Make the event: the full text, names of files, who wrote, and why it is to be ignored, if so."""
     sender = sender_of(mail.headers, mail.recipient)
+    text = mail.text if clean(mail.text) else html_to_text(mail.html)
     return InboundEvent(
         kind="email",
         sender=sender,
         subject=header_text(mail.headers.get("Subject")),
-        body=mail.text if clean(mail.text) else html_to_text(mail.html) or _note(mail),
+        body="\n\n".join(filter(None, (text.strip("\n"), shown(mail.attachments)))) or _note(mail),
         files=tuple(
             File(
                 name=_file_name(each.name),

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
+class Forgetful:
+    """A `Memory` that remembers nothing, for looking at one event alone."""
+
+    def get(self, key: str) -> str | None:
+        """Give None."""
+        del key
+        return None
+
+    def put(self, key: str, value: str, seconds: int) -> None:
+        """Forget it at once."""
+        del key, value, seconds
+
+
 class RedisMemory:
     """A `Memory` of one channel. Keys are hashed; without Redis nothing is remembered."""
 

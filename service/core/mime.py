@@ -12,12 +12,12 @@ import re
 import secrets
 from email.message import Message
 from email.parser import BytesParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.core.errors import UnreadableError
 from service.core.html_text import html_to_text
-from service.core.mail import Attachment, Mail
 from service.core.mail_headers import MAX_HEADER, header_text
+from service.core.mail_parts import Attachment, Mail
 from service.core.request import Headers
 from service.core.text import decode
 
@@ -122,6 +122,13 @@ class _Part(Message):
         return content if isinstance(content, bytes) else b""
 
 
+def forwarded(headers: Headers, text: str) -> str:
+    """Give a mail within a mail as a person reads it: who wrote when about what, and the text."""
+    names = ("From", "Date", "Subject")
+    told = [f"{name}: {header_text(headers.get(name))}" for name in names if headers.get(name)]
+    return "\n".join(["Forwarded message", *told, "", text.strip("\r\n")]).strip("\n")
+
+
 class _Walk:
     def __init__(self, bulk: _Bulk) -> None:
         self.bulk = bulk
@@ -146,12 +153,20 @@ class _Walk:
             self.automatic = "bounce: a delivery report"
         if kind.startswith("message/"):
             self._attach(head, b"", "message.eml")
-        elif inner:
+            # Of what a server reports only the name is told.
+            return self._forwarded(inner, depth) if kind == "message/rfc822" else ""
+        if inner:
             texts = [(child, self.text(child, depth + 1)) for child in inner if isinstance(child, _Part)]
             return _best(texts) if kind == "multipart/alternative" else _joined(texts)
-        else:
-            return self._leaf(head, kind, part.content(self.bulk))
-        return ""
+        return self._leaf(head, kind, part.content(self.bulk))
+
+    def _forwarded(self, inner: Any, depth: int) -> str:  # noqa: ANN401 - the library's payload
+        # Somebody sent it on: that no person wrote what is in it says nothing of who did.
+        automatic = self.automatic
+        mails = [each for each in inner if isinstance(each, _Part)]
+        said = [forwarded(Headers.of(_headers(each)), self.text(each, depth + 1)) for each in mails]
+        self.automatic = automatic
+        return "\n\n".join(said)
 
     def _leaf(self, head: Message, kind: str, content: bytes) -> str:
         # A multipart without its boundary has its whole text as payload: shown rather than lost.

@@ -97,6 +97,8 @@ class SourceOptions:
     fetch: Fetch = fetch
     api_url: str = ""
     api_token: str = field(default="", repr=False)
+    client_id: str = ""
+    max_body: int = 60 * 1024 * 1024
     reaction: str = ""
     choices: Choices = field(default_factory=Choices)
 
@@ -189,12 +191,12 @@ class Source(ABC):
         long = [value for value in (*locks.tokens, *locks.basic) if len(value) >= _MASKED]
         return replace(request, body=masked(request.body, long))
 
-    def complete(self, verified: Verified, event: InboundEvent, memory: Memory) -> InboundEvent:
-        """Add to a parsed event what only the vendor's API knows; in a worker, never in a request.
+    def complete(self, verified: Verified, part: Part, event: InboundEvent, memory: Memory) -> InboundEvent:
+        """Add to a part's parsed event what only the vendor's API knows; in a worker, never in a request.
 
-        Raises VendorAway where it has to wait, UnreadableError where it can never be completed.
+        Raises VendorAway where it has to wait, VendorRefused or UnreadableError where a person is needed.
         """
-        del verified, memory
+        del verified, part, memory
         return event
 
     def tell(self, verified: Verified, receipt: Receipt, memory: Memory) -> None:

@@ -90,7 +90,7 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
             problems += [f"{where}.{key}: is missing; {kind.label} needs it" for key in missing]
             continue
         try:
-            source = kind(_options(channel, locks), clock=clock)
+            source = kind(_options(channel, locks, config.ledger.max_body), clock=clock)
         except ConfigError as error:
             problems += [f"{where}.{problem}" for problem in error.problems]
             continue
@@ -105,7 +105,7 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
     return doors
 
 
-def _options(channel: Channel, locks: Locks) -> SourceOptions:
+def _options(channel: Channel, locks: Locks, max_body: int) -> SourceOptions:
     return SourceOptions(
         channel=channel.name,
         locks=locks,
@@ -115,6 +115,8 @@ def _options(channel: Channel, locks: Locks) -> SourceOptions:
         certificate=channel.certificate or "",
         api_url=channel.api_url or "",
         api_token=channel.api_token.reveal() if channel.api_token else "",
+        client_id=channel.client_id or "",
+        max_body=max_body,
         reaction=channel.reaction or "",
         choices=_choices(channel),
     )

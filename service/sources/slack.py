@@ -123,8 +123,9 @@ class Slack(Source):
         """Seal or drop whatever anybody could write to people with."""
         return super().kept(kept(request, self._secrets, self.clock()))
 
-    def complete(self, verified: Verified, event: InboundEvent, memory: Memory) -> InboundEvent:
+    def complete(self, verified: Verified, part: Part, event: InboundEvent, memory: Memory) -> InboundEvent:
         """Read the message that was reacted to, and the names and addresses of people."""
+        del part
         api, asked = self._api(), self._asked(verified.request)
         if api is None or asked is None:
             return event

@@ -16,6 +16,7 @@ from service.core.capture import parse_http
 from service.core.errors import UnreadableError
 from tests.cli.conftest import CONFIG, FORM, printed
 from tests.fixtures_http import FIXTURES, cases, load_channel
+from tests.vendor_api import vendors_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -250,3 +251,40 @@ def test_a_capture_may_end_its_lines_with_a_line_feed_alone() -> None:
 def test_what_is_no_request_is_refused(raw: bytes) -> None:
     with pytest.raises(UnreadableError):
         parse_http(raw)
+
+
+def test_preview_asks_the_vendor_for_what_the_webhook_leaves_out(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    channel = (FIXTURES / "resend" / "channel.toml").read_text("utf-8").replace("now = ", "capture = 0 # ")
+    raw = (FIXTURES / "resend" / "accepted__raw.http").read_bytes()
+
+    with vendors_running() as vendors:
+        own = channel.replace("http://127.0.0.1:1", vendors.url("resend"))
+        environment.setenv("BRIDGE_CONFIG", f"{CONFIG}\n[[channels]]\n{own}")
+        shown = bridge("preview", "resend", captured(tmp_path, raw))
+        vendors.fail(401, b'{"message": "API key is invalid"}')
+        refused = bridge("preview", "resend", captured(tmp_path, raw))
+        unasked = bridge("preview", "resend", str(FIXTURES / "resend" / "ignored__bounce.http"))
+
+    assert "Printer im Büro\n\nIt burns. Grüße, Ann" in shown.output
+    assert refused.exit_code == 1
+    assert "error: Resend refuses our api_token (401): API key is invalid." in refused.output
+    assert "IGNORED: bounce" in unasked.output
+    assert len(vendors.calls) == 3
+
+
+@pytest.mark.parametrize("name", ["resend", "surveymonkey"])
+def test_send_signs_as_the_vendor_that_is_called_back_does(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch, redis: Redis, name: str
+) -> None:
+    table = (FIXTURES / name / "channel.toml").read_text("utf-8").replace("now = ", "capture = 0 # ")
+    text = f"{CONFIG}\n[[channels]]\n{table}"
+    environment.setenv("BRIDGE_CONFIG", text)
+    (path, *_) = sorted(FIXTURES.glob(f"{name}/accepted__*.http"))
+
+    with running(create_app(load_settings({}), load_config(text, environ={}), redis)) as base:
+        environment.setenv("BRIDGE_PUBLIC_URL", base)
+        result = bridge("send", name, str(path))
+
+    assert '200 {"status":"accepted"' in result.output

@@ -12,7 +12,7 @@ from sandbox.app import create_app
 from sandbox.options import SandboxOptions
 from sandbox.server import running
 from service.core.ledger import State
-from tests.fixtures_http import Case, cases
+from tests.fixtures_http import Case, calls_back, cases
 from tests.slack_api import SlackStandIn, slack_running
 from tests.sources.test_contract import client_of, post
 from tests.workers.bench import LOCATION, Bench
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from service.core.wiring import Door
     from service.web import Web
+    from tests.vendor_api import VendorStandIn
 
 RECORDED = [case for case in cases() if case.outcome not in {"duplicate", "handshake"}]
 ENDS = {
@@ -56,11 +57,12 @@ def slack() -> Iterator[SlackStandIn]:
 
 @pytest.mark.parametrize("case", RECORDED, ids=str)
 def test_a_recorded_request_sent_twice_ends_once_as_its_name_says(
-    case: Case, redis: Redis, sandbox: str, slack: SlackStandIn
+    case: Case, redis: Redis, sandbox: str, slack: SlackStandIn, vendors: VendorStandIn
 ) -> None:
     requests.delete(f"{sandbox}/sandbox/tickets", timeout=5).raise_for_status()
     slack.messages = [reacted_to(case)]
-    client = client_of(case.source, redis, api_url=slack.base)
+    api_url = vendors.url(case.source) if calls_back(case.source) else slack.base
+    client = client_of(case.source, redis, api_url=api_url)
     web: Web = client.application.extensions["bridge"]
     works = Works(sandbox, redis, web.ledger, timeout=5)
     works.web = web

@@ -71,7 +71,7 @@ def command(slack: SlackStandIn, **more: str) -> Verified:
 
 def completed(slack: SlackStandIn, verified: Verified, memory: Memory) -> InboundEvent:
     own = source(slack)
-    return own.complete(verified, own.parse(verified, Part(())), memory)
+    return own.complete(verified, Part(()), own.parse(verified, Part(())), memory)
 
 
 def test_whoever_mentions_us_is_looked_up_once(slack: SlackStandIn, memory: Memory) -> None:
@@ -124,7 +124,7 @@ def test_nobody_is_looked_up_without_a_user_or_a_token(slack: SlackStandIn, memo
     tokenless = source(slack, token="")
     parsed = tokenless.parse(mention(), Part(()))
 
-    assert tokenless.complete(mention(), parsed, memory) == parsed
+    assert tokenless.complete(mention(), Part(()), parsed, memory) == parsed
     assert completed(slack, mention(user=None), memory).sender == Sender()
     assert slack.calls == []
 
@@ -280,7 +280,7 @@ def test_an_event_that_is_no_longer_wanted_is_completed_and_told_to_nobody(
     own = source(slack)
     parsed = own.parse(mention(), Part(()))
 
-    assert own.complete(other, parsed, memory) == parsed
+    assert own.complete(other, Part(()), parsed, memory) == parsed
     own.tell(other, DONE, memory)
     assert slack.calls == []
     with pytest.raises(UnreadableError, match="no ticket"):
@@ -441,7 +441,7 @@ def test_a_source_that_tells_nobody_does_nothing(memory: Memory) -> None:
 
     form.tell(verified, DONE, memory)
 
-    assert form.complete(verified, parsed, memory) == parsed
+    assert form.complete(verified, Part(()), parsed, memory) == parsed
 
 
 def test_a_memory_without_redis_forgets(memory: Memory, redis: Redis) -> None:

@@ -71,7 +71,7 @@ def submission(
 
 def completed(slack: SlackStandIn, verified: Verified, memory: Memory) -> InboundEvent:
     own = source(slack)
-    return own.complete(verified, own.parse(verified, Part(())), memory)
+    return own.complete(verified, Part(()), own.parse(verified, Part(())), memory)
 
 
 def opened(slack: SlackStandIn) -> dict[str, Any]:

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.outgoing.body import BODY_LIMIT
+from service.core.outgoing.transport import Connection
 from tests.spacebring.conftest import CERTIFICATE, NETWORK, TOKEN
 from workers.spacebring import errors
 from workers.spacebring.answers import Failure
 from workers.spacebring.auth import BasicAuth
-from workers.spacebring.body import BODY_LIMIT
 from workers.spacebring.client import SpacebringClient, checked_base_url
 from workers.spacebring.limiter import Slot
 from workers.spacebring.schemas import CreatedTicket, Location, Member, Ticket
-from workers.spacebring.transport import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.outgoing.reading import MESSAGE_LIMIT, error_message, readable, retry_after
 from workers.spacebring.auth import BasicAuth, BearerAuth
 from workers.spacebring.errors import (
     CredentialsError,
@@ -19,7 +20,6 @@ from workers.spacebring.errors import (
     TemporaryError,
     UnknownOutcomeError,
 )
-from workers.spacebring.reading import MESSAGE_LIMIT, error_message, readable, retry_after
 
 NOW = datetime(2026, 8, 20, 9, 0, tzinfo=UTC)
 SECRET = "s3cret/+=v4lue"

@@ -21,7 +21,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from workers.spacebring.transport import HandshakeError
+from service.core.outgoing.transport import HandshakeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

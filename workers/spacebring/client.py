@@ -15,9 +15,11 @@ from marshmallow import ValidationError
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
+from service.core.outgoing.body import BODY_LIMIT, whole
+from service.core.outgoing.reading import error_message, readable, retry_after
+from service.core.outgoing.transport import Call, Session, StoppedError
 from workers.spacebring import answers
 from workers.spacebring.answers import Action, Failure
-from workers.spacebring.body import BODY_LIMIT, whole
 from workers.spacebring.errors import (
     CredentialsError,
     PermanentError,
@@ -25,7 +27,6 @@ from workers.spacebring.errors import (
     TemporaryError,
     UnknownOutcomeError,
 )
-from workers.spacebring.reading import error_message, readable, retry_after
 from workers.spacebring.schemas import (
     CreatedSchema,
     CreatedTicket,
@@ -37,15 +38,14 @@ from workers.spacebring.schemas import (
     TicketPage,
     TicketPageSchema,
 )
-from workers.spacebring.transport import Call, Session, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marshmallow import Schema
 
+    from service.core.outgoing.body import Answer
     from workers.spacebring.auth import SpacebringAuth
-    from workers.spacebring.body import Answer
     from workers.spacebring.limiter import Slot
 
 TICKETS = "/support/tickets/v1"

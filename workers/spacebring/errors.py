@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.spacebring.reading import readable
+from service.core.outgoing.reading import readable
 
 if TYPE_CHECKING:
     from workers.spacebring.answers import Failure

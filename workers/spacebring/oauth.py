@@ -15,11 +15,11 @@ from redis.exceptions import RedisError
 
 from config.logging import get_logger
 from service.core.errors import TokensUnreadable
+from service.core.outgoing.reading import readable
 from service.core.tokens import BY_ENVIRONMENT, LOCK, Snapshot, Tokens, seed_mark
 from workers.spacebring.answers import Failure
 from workers.spacebring.auth import SpacebringAuth
 from workers.spacebring.errors import CredentialsError, TemporaryError
-from workers.spacebring.reading import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -18,20 +18,20 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 from urllib3.exceptions import HTTPError
 
+from service.core.outgoing.body import BODY_LIMIT, whole
+from service.core.outgoing.reading import error_message, readable, retry_after
+from service.core.outgoing.transport import Call, Session, StoppedError
 from workers.spacebring import answers
 from workers.spacebring.answers import Failure
 from workers.spacebring.auth import REDACTED
-from workers.spacebring.body import BODY_LIMIT, whole
 from workers.spacebring.client import checked_base_url
 from workers.spacebring.errors import CredentialsError, SpacebringError, TemporaryError
-from workers.spacebring.reading import error_message, readable, retry_after
-from workers.spacebring.transport import Call, Session, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from config.secrets import Secret
-    from workers.spacebring.body import Answer
+    from service.core.outgoing.body import Answer
     from workers.spacebring.limiter import Slot
 
 AUTHORIZE = "/oauth2/authorize"

@@ -1,4 +1,4 @@
-"""An answer of Spacebring's, read whole and bounded."""
+"""An answer, read whole and bounded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ class Answer:
     broken: Exception | None
 
 
-def whole(response: requests.Response) -> Answer:
+class TooLargeError(ValueError):
+    """The answer has more bytes than are taken."""
+
+
+def whole(response: requests.Response, limit: int = BODY_LIMIT) -> Answer:
     """Read the body, up to the limit; what breaks off is kept as far as it came."""
     body = bytearray()
     broken: Exception | None = None
@@ -33,11 +37,11 @@ def whole(response: requests.Response) -> Answer:
         # One read at a time: `iter_content` would lose what came before the break.
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
-            if len(body) > BODY_LIMIT:
-                broken = ValueError("the answer is too large")
+            if len(body) > limit:
+                broken = TooLargeError("the answer is too large")
                 break
     except HTTPError as error:
         broken = error
     finally:
         response.close()
-    return Answer(response.status_code, response.headers, bytes(body[:BODY_LIMIT]), broken)
+    return Answer(response.status_code, response.headers, bytes(body[:limit]), broken)

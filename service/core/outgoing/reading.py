@@ -2,8 +2,8 @@
 
 Spacebring documents `{"message", "type"}` for errors (https://www.spacebring.com/docs/assets/openapi.json,
 `responseError`); validation errors seem to add `issues`, some carry `code`, and a gateway answers in plain
-text, in HTML or not at all. Everything here takes bytes or text from a peer that may be hostile and never
-raises.
+text, in HTML or not at all. Other vendors' errors read the same way. Everything here takes bytes or text from
+a peer that may be hostile and never raises.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ def readable(text: str, limit: int = MESSAGE_LIMIT) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def error_message(status: int, body: bytes, *, redact: Callable[[str], str] = str) -> str:
-    """Return the API's own words for a refusal; never empty, at most `MESSAGE_LIMIT` characters.
+def error_message(
+    status: int, body: bytes, *, redact: Callable[[str], str] = str, who: str = "Spacebring"
+) -> str:
+    """Return the words of `who` for a refusal; never empty, at most `MESSAGE_LIMIT` characters.
 
     `redact` takes our credentials out of the text, should the peer have echoed them.
     """
     # Before the cut, so that no half of a secret stays at its edge; and after, when escapes are resolved.
     text = redact(body.decode("utf-8-sig", errors="replace"))[:_LOOKED_AT]
     message = readable(redact(readable(_in_words(text), _LOOKED_AT)))
-    return message or f"Spacebring answered {status}{_phrase(status)} without an explanation"
+    return message or f"{who} answered {status}{_phrase(status)} without an explanation"
 
 
 def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:

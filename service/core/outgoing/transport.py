@@ -268,6 +268,9 @@ def _look_up(host: str, port: int, seconds: float) -> Sequence[_Address]:
             answer.put(socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM))
         except OSError as error:
             answer.put(error)
+        except UnicodeError:
+            # An address that a vendor gave may hold anything.
+            answer.put(socket.gaierror(socket.EAI_NONAME, "the name is none"))
 
     threading.Thread(target=ask, name="look-up", daemon=True).start()
     try:
