@@ -15,7 +15,7 @@ from service.core.fetch import fetch
 from service.core.request import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from service.core.events import InboundEvent
     from service.core.fetch import Fetch
@@ -128,7 +128,7 @@ class Source(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str]
-    # Media types that the vendor sends; `*` stands for anything, as in `application/*+json`.
+    # Media types that the vendor sends; `*` stands for anything. JSON may also be `application/*+json`.
     content_types: ClassVar[tuple[str, ...]]
     answers: ClassVar[Answers] = Answers()
     # Keys of the channel, beside the locks, that the source cannot do without.
@@ -163,7 +163,9 @@ class Source(ABC):
 
     def accepts(self, request: InboundRequest) -> bool:
         """Say whether the request's media type is one that this source sends; if not, it is a 415."""
-        return any(fnmatchcase(request.content_type, pattern) for pattern in self.content_types)
+        return any(
+            fnmatchcase(request.content_type, pattern) for pattern in _with_dialects(self.content_types)
+        )
 
     @abstractmethod
     def identify(self, verified: Verified) -> Sequence[Part]:
@@ -215,6 +217,14 @@ class Source(ABC):
         """Give the request as the vendor would sign it now, for `bridge send` and tests."""
         del secret
         return request
+
+
+def _with_dialects(content_types: Iterable[str]) -> Iterator[str]:
+    """Give the types; whoever sends JSON may call it by a name of its own (RFC 6839)."""
+    for content_type in content_types:
+        yield content_type
+        if content_type == "application/json":
+            yield "application/*+json"
 
 
 def vendor_key(kind: str, value: str) -> Key:
