@@ -47,13 +47,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer in the vendor's own words instead of our JSON."""
+    """An answer in the vendor's own words instead of our JSON.
+
+    `thanks` is the reference that our own page thanks a visitor with, instead of `body`.
+    """
 
     body: str
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
     location: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    thanks: str | None = None
 
 
 @dataclass(frozen=True)
