@@ -137,6 +137,8 @@ class Source(ABC):
     answers: ClassVar[Answers] = Answers()
     # Keys of the channel, beside the locks, that the source cannot do without.
     needs: ClassVar[tuple[str, ...]] = ()
+    # Keys of the channel that only some sources make use of, and this one does, beside what it needs.
+    takes: ClassVar[tuple[str, ...]] = ("fields",)
     lane: ClassVar[Lane] = "backlog"
     # The sender reads our verdict: parse before the 200, answer 422 with the fields that are wrong.
     verdict: ClassVar[bool] = False

@@ -48,6 +48,7 @@ class HtmlForm(Source):
     name = "form"
     label = "HTML form"
     content_types = (URLENCODED, MULTIPART)
+    takes = ("fields", "redirects")
     verdict = True
 
     def identify(self, verified: Verified) -> list[Part]:
