@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from service.core.answers import file_at, form_event, is_link
+from service.core.answers import file_at, form_event, is_link, told
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File
 from service.core.finder import label_of, steers
@@ -123,14 +123,15 @@ def read_submission(
     given = {name: value for name, value in loaded.items() if value}
     aside = (_KNOWN | set(known)) - set(wrong) - set(mapping.values())
     texts = ((name, Answer(label_of(name), given[name], name)) for name in _TEXTS if name in given)
+    others, linked = told(body, aside, mapping.values())
     return Submission(
         sender=tuple(_sender(given)),
         said=(
             *texts,
             *_answers(given.get("fields", []), mapping.values()),
-            *_others(body, aside, mapping.values()),
+            *((answer.key, answer) for answer in others),
         ),
-        files=tuple(_file(each) for each in given.get("files", [])),
+        files=(*map(_file, given.get("files", [])), *linked),
         title=given.get("form_title", ""),
     )
 
@@ -245,9 +246,9 @@ def _sender(given: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:
         *((name, given.get(name)) for name in _ADDRESSES),
     ]
     names = [("requester.name", requester.get("name")), ("name", given.get("name"))]
-    for label, kind, told in (("E-mail", "email", addresses), ("Name", "name", names)):
+    for label, kind, given_as in (("E-mail", "email", addresses), ("Name", "name", names)):
         seen: set[str] = set()
-        for path, value in told:
+        for path, value in given_as:
             if value and value.strip() and value.strip() not in seen:
                 seen.add(value.strip())
                 yield path, Answer(label, value, path, kind)
@@ -256,22 +257,12 @@ def _sender(given: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:
 def _answers(listed: list[dict[str, Any]], mapped: Collection[str]) -> Iterator[tuple[str, Answer]]:
     for place, each in enumerate(listed):
         key = each["key"] or ""
-        told = (each.get(name) for name in _LABELLED)
-        label = next(filter(None, told), "") or label_of(key)
+        labels = (each.get(name) for name in _LABELLED)
+        label = next(filter(None, labels), "") or label_of(key)
         value = each["value"] if each.get("value") is not None else each.get("answer")
         if key in mapped or not steers(key):
             for path, text in flatten(label, value):
                 yield f"fields.{place}.value", Answer(path, text, key, each["type"] or "")
-
-
-def _others(
-    body: Mapping[str, Any], aside: Collection[str], mapped: Collection[str]
-) -> Iterator[tuple[str, Answer]]:
-    """Give what else the body says, under its keys."""
-    for key, value in body.items():
-        if key not in aside and (key in mapped or not steers(key)):
-            for path, text in flatten(key, value):
-                yield path, Answer(label_of(path), text, path)
 
 
 def _file(each: Mapping[str, Any]) -> File:
