@@ -59,13 +59,25 @@ def channels(*, as_json: bool) -> None:
         if as_json:
             show_json({"channels": listed})
             return
-        for one in listed:
-            click.echo(f"{one['name']:20} {one['source']:12} {one['url']}   {', '.join(one['locks'])}")
+        rows = [(one["name"], one["source"], _to_paste(one)) for one in listed]
+        widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+        for one, row in zip(listed, rows, strict=True):
+            cells = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+            click.echo("   ".join([*cells, ", ".join(one["locks"])]))
+        if any("token" in one["locks"] for one in listed):
+            click.echo(
+                "\nInstead of <token> goes the channel's token, which is not shown here; a sender that can"
+            )
+            click.echo("set headers may send it as X-Bridge-Token or as a bearer token instead.")
         for one in listed:
             if one["manifest"]:
                 click.echo(f"\nThe app of {one['name']}, to paste at {one['label']}:\n\n{one['manifest']}")
         if found.public_url is None:
             click.echo("Set BRIDGE_PUBLIC_URL to see the URLs as vendors must have them.", err=True)
+
+
+def _to_paste(one: dict[str, Any]) -> str:
+    return f"{one['url']}/<token>" if "token" in one["locks"] else str(one["url"])
 
 
 def _listed(door: Door, base: str) -> dict[str, Any]:

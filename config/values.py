@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _LABEL = 64
+_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -56,14 +57,24 @@ def api_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def origin_of(url: str) -> str:
+    """Give scheme, host and port of an address in the web as browsers compare them; nothing for others."""
+    parts = _parts(url)
+    if parts is None or parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = f":{parts.port}" if parts.port not in {None, _PORTS[parts.scheme]} else ""
+    return f"{parts.scheme}://{host}{port}"
+
+
 def origin(value: str) -> str:
-    """Give scheme, host and port in lower case."""
+    """Give scheme, host and port in lower case, without the port that goes without saying."""
     parts = _split(value, ("http", "https"))
     if parts.path not in {"", "/"}:
         raise InvalidValueError(
             "is more than an origin; give scheme and host only, such as https://example.com"
         )
-    return value.rstrip("/").lower()
+    return origin_of(value)
 
 
 def redis_url(value: str) -> str:

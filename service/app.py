@@ -19,7 +19,7 @@ from config.settings import load_settings
 from service import api, dashboard, health, hooks, metrics
 from service.core.captures import CAPTURES, Captures
 from service.core.drainer import Drainer
-from service.core.errors import ConfigError, TooLarge
+from service.core.errors import ConfigError, NoSuchChannel, TooLarge, WrongMethod
 from service.core.intake import Intake
 from service.core.refusals import Refusals
 from service.core.store import connect
@@ -126,7 +126,15 @@ def _too_large(_error: RequestEntityTooLarge) -> Response:
 
 def _nothing_here(error: HTTPException) -> ResponseReturnValue:
     # Programs call these paths: what they get wrong is told as JSON.
-    return api.problem(error) if request.path.startswith(("/api/", "/hooks/")) else error.get_response()
+    if request.path.startswith("/hooks/"):
+        return hooks.refuse(
+            WrongMethod(
+                f"{request.method} is not served here: send by POST", sorted(error.valid_methods or ())
+            )
+            if isinstance(error, MethodNotAllowed)
+            else NoSuchChannel("The path names no channel")
+        )
+    return api.problem(error) if request.path.startswith("/api/") else error.get_response()
 
 
 def _start() -> None:

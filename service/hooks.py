@@ -6,9 +6,11 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, g, jsonify, render_template, request
+from flask import Blueprint, Response, g, jsonify, request
 from redis.exceptions import RedisError
 
+from config.logging import get_logger
+from service import pages
 from service.core.errors import (
     Invalid,
     NoSuchChannel,
@@ -19,10 +21,11 @@ from service.core.errors import (
     Unavailable,
     UnreadableError,
     UnsupportedContent,
+    WrongMethod,
 )
 from service.core.ledger.ids import marker_of
 from service.core.refusals import FULL
-from service.core.request import Headers, InboundRequest
+from service.core.request import SECRET_PARAMETERS, Headers, InboundRequest
 from service.core.source import Part, content_key
 from service.web import current
 
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 
 blueprint = Blueprint("hooks", __name__, url_prefix="/hooks", template_folder="templates")
 _METHODS = ("GET", "HEAD", "POST")
+_ALLOW = ("POST", "GET", "HEAD", "OPTIONS")
 _RETRY_AFTER = 30
 TOO_LARGE = "The body is larger than this service takes (ledger.max_body)"
+_log = get_logger("hooks")
 # What a script of an allowed site may send, and may read of the answer.
 _SENT = "Accept, Authorization, Content-Type, Idempotency-Key, X-Bridge-Token"
 _READ = "Retry-After, X-Bridge-Event, X-Bridge-Status"
@@ -61,7 +66,7 @@ def receive(channel: str, token: str = "") -> Response:
         raise NoSuchChannel(f"No channel {channel[:64]!r} is configured")
     g.channel, g.source = channel, door.source
     if request.method in door.source.probes:
-        return jsonify(status="ready", channel=channel)
+        return _ready(door)
     inbound = _inbound(token)
     verified = door.source.verify(inbound)
     current().captures.offer(door.source, verified, door.channel.capture)
@@ -78,6 +83,17 @@ def receive(channel: str, token: str = "") -> Response:
     return _answer(door.source, verified, _accept(door, inbound, parts))
 
 
+def _ready(door: Door) -> Response:
+    """Answer a vendor that checks the URL; data in the query makes no ticket, and somebody is told so."""
+    told = [name for name in request.args if name not in SECRET_PARAMETERS]
+    if told and door.source.verdict:
+        raise WrongMethod("What is in the query makes no ticket: send it by POST, in the body", _ALLOW)
+    if told:
+        # Vendors that check the URL may add something of theirs; others were told to send by GET.
+        _log.warning("get_with_data", channel=door.channel.name, method=request.method, parameters=len(told))
+    return jsonify(status="ready", channel=door.channel.name)
+
+
 @blueprint.route("/<channel>", methods=("OPTIONS",), provide_automatic_options=False)
 @blueprint.route("/<channel>/<path:token>", methods=("OPTIONS",), provide_automatic_options=False)
 def preflight(channel: str, token: str = "") -> Response:
@@ -85,7 +101,7 @@ def preflight(channel: str, token: str = "") -> Response:
     del token
     if channel not in current().doors:
         raise NoSuchChannel(f"No channel {channel[:64]!r} is configured")
-    response = Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": "POST, GET, HEAD, OPTIONS"})
+    response = Response(status=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(_ALLOW)})
     response.headers.pop("Content-Type")
     if _from_allowed_site():
         response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
@@ -185,6 +201,8 @@ def _ignored(source: Source, verified: Verified) -> Response:
 
 
 def _as_response(reply: Reply) -> Response:
+    if reply.thanks is not None:
+        return pages.thanks(reply.thanks)
     response = Response(
         reply.body, status=reply.status, content_type=reply.content_type, headers=reply.headers
     )
@@ -205,6 +223,8 @@ def refuse(error: RequestError) -> Response:
     if source is not None:
         _count(error)
     response = _problem(error, status)
+    if isinstance(error, WrongMethod):
+        response.headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, Unauthorized) and source is not None and source.options.locks.basic:
         response.headers["WWW-Authenticate"] = 'Basic realm="bridge"'
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
@@ -229,11 +249,9 @@ def _is_person() -> bool:
 
 def _problem(error: RequestError, status: int) -> Response:
     """Answer as RFC 9457 problem details, or as a page to a person who sent a form."""
-    fields = error.fields if isinstance(error, Invalid) else {}
     if _is_person():
-        again = isinstance(error, Unavailable)
-        page = render_template("refused.html", message=str(error), fields=fields, again=again)
-        return Response(page, status=status, content_type="text/html; charset=utf-8")
+        return pages.refused(error, status)
+    fields = error.fields if isinstance(error, Invalid) else {}
     problem: dict[str, object] = {"title": error.title, "status": status, "detail": str(error)}
     if fields:
         problem["errors"] = [

@@ -5,6 +5,7 @@
     ├── RequestError           a request we refuse; knows its status and what to tell the caller
     │   ├── Unauthorized           401   a lock does not hold
     │   ├── NoSuchChannel          404
+    │   ├── WrongMethod            405
     │   ├── TooLarge               413
     │   ├── UnsupportedContent     415
     │   ├── Invalid                422   only for senders that read the answer
@@ -68,6 +69,17 @@ class NoSuchChannel(RequestError):  # noqa: N818
     title = "No such channel"
 
 
+class WrongMethod(RequestError):  # noqa: N818
+    """The method is not one that is served there; `allowed` are."""
+
+    status = 405
+    title = "Method not allowed"
+
+    def __init__(self, message: str, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(message)
+
+
 class TooLarge(RequestError):  # noqa: N818
     """The body is larger than we take."""
 
@@ -83,14 +95,27 @@ class UnsupportedContent(RequestError):  # noqa: N818
 
 
 class Invalid(RequestError):  # noqa: N818
-    """A body whose caller can read what is wrong: `fields` maps a path to its messages."""
+    """A body whose caller can read what is wrong: `fields` maps a path to its messages.
+
+    `labels` is what a person who filled in a form knows some of the fields by.
+    """
 
     status = 422
     title = "Unprocessable content"
 
-    def __init__(self, message: str, fields: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        fields: Mapping[str, Sequence[str]] | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self.fields = {name: tuple(messages) for name, messages in (fields or {}).items()}
+        self._labels = labels or {}
         super().__init__(message)
+
+    def called(self, field: str) -> str:
+        """Give what a person knows a field by; its path, where nobody says."""
+        return self._labels.get(field, field)
 
 
 class Unavailable(RequestError):  # noqa: N818

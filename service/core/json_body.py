@@ -46,8 +46,13 @@ def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH, piec
         return _tame(json.loads(text, parse_constant=_refuse, parse_float=_finite), depth)
     except RecursionError as error:
         raise UnreadableError(f"the JSON is nested deeper than {depth}") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        raise UnreadableError("the body is not UTF-8") from error
+    except json.JSONDecodeError as error:
         raise UnreadableError(f"the body is not JSON: {error}") from error
+    except ValueError as error:
+        # Python's own limit; its words tell a caller how to lift it.
+        raise UnreadableError("the body is not JSON: a number has too many digits") from error
 
 
 def _has_more_than(pieces: int, text: str) -> bool:
@@ -124,13 +129,13 @@ def flatten(key: str, value: object) -> Iterator[tuple[str, str]]:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise UnreadableError(f"the body is not JSON: {constant} is no JSON number")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number is out of range")
+        raise UnreadableError("the body is not JSON: a number is out of range")
     return number
 
 

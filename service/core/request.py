@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # They open locks, ours or the vendor's, and nothing after the door needs them.
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-bridge-token"})
-_SECRET_PARAMETERS = frozenset({"token"})
+SECRET_PARAMETERS = frozenset({"token"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class InboundRequest:
     def without_secrets(self) -> InboundRequest:
         """Give the request as it may be stored: no credentials in headers, path or query."""
         parts = urlsplit(self.url)
-        query = [(key, value) for key, value in self.query if key not in _SECRET_PARAMETERS]
+        query = [(key, value) for key, value in self.query if key not in SECRET_PARAMETERS]
         # However a token in the path is written, nothing after the channel is kept.
         before, hooks, rest = parts.path.partition("/hooks/")
         path = before + hooks + rest.partition("/")[0]

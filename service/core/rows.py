@@ -53,7 +53,6 @@ class RowsSource(Source):
 
     content_types = (
         "application/json",
-        "application/*+json",
         "text/json",
         "text/plain",
         URLENCODED,

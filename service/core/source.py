@@ -15,7 +15,7 @@ from service.core.fetch import fetch
 from service.core.request import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from service.core.events import InboundEvent
     from service.core.fetch import Fetch
@@ -47,13 +47,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer in the vendor's own words instead of our JSON."""
+    """An answer in the vendor's own words instead of our JSON.
+
+    `thanks` is the reference that our own page thanks a visitor with, instead of `body`.
+    """
 
     body: str
     content_type: str = "text/plain; charset=utf-8"
     status: int = 200
     location: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    thanks: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,11 +132,13 @@ class Source(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str]
-    # Media types that the vendor sends; `*` stands for anything, as in `application/*+json`.
+    # Media types that the vendor sends; `*` stands for anything. JSON may also be `application/*+json`.
     content_types: ClassVar[tuple[str, ...]]
     answers: ClassVar[Answers] = Answers()
     # Keys of the channel, beside the locks, that the source cannot do without.
     needs: ClassVar[tuple[str, ...]] = ()
+    # Keys of the channel that only some sources make use of, and this one does, beside what it needs.
+    takes: ClassVar[tuple[str, ...]] = ("fields",)
     lane: ClassVar[Lane] = "backlog"
     # The sender reads our verdict: parse before the 200, answer 422 with the fields that are wrong.
     verdict: ClassVar[bool] = False
@@ -163,7 +169,9 @@ class Source(ABC):
 
     def accepts(self, request: InboundRequest) -> bool:
         """Say whether the request's media type is one that this source sends; if not, it is a 415."""
-        return any(fnmatchcase(request.content_type, pattern) for pattern in self.content_types)
+        return any(
+            fnmatchcase(request.content_type, pattern) for pattern in _with_dialects(self.content_types)
+        )
 
     @abstractmethod
     def identify(self, verified: Verified) -> Sequence[Part]:
@@ -215,6 +223,14 @@ class Source(ABC):
         """Give the request as the vendor would sign it now, for `bridge send` and tests."""
         del secret
         return request
+
+
+def _with_dialects(content_types: Iterable[str]) -> Iterator[str]:
+    """Give the types; whoever sends JSON may call it by a name of its own (RFC 6839)."""
+    for content_type in content_types:
+        yield content_type
+        if content_type == "application/json":
+            yield "application/*+json"
 
 
 def vendor_key(kind: str, value: str) -> Key:

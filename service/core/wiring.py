@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from config.fields import unknown_key
 from service.core.blobs import DirectoryBlobs, RedisBlobs
 from service.core.durability import Durability
 from service.core.errors import ConfigError
@@ -19,7 +20,7 @@ from service.core.spool import Spool
 from service.core.store import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from redis import Redis
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from service.core.source import Source
 
 _DIRECTORY = "directory:"
+# Keys of a channel that only some sources make use of.
+_PARTICULAR = ("fields", "redirects", "topics", "certificate", "reaction")
+# What `fields` may name; `id` is for mails that a parser took apart.
+_FOUND = ("email", "name", "subject", "body", "id")
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ def open_spool(settings: Settings, config: Config) -> Spool:
 def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Mapping[str, Door]:
     """Give every channel with its source, by name.
 
-    Raises ConfigError for a source that does not exist, lacks a key, or has a `secret` and does not sign.
+    Raises ConfigError for a source that does not exist, lacks a key, has one that it makes no use of, or
+    has a `secret` and does not sign.
     """
     sources = discover()
     doors: dict[str, Door] = {}
@@ -85,6 +91,7 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
             problems.append(f"{where}.source: no source {channel.source!r}; {hint}")
             continue
         locks = Locks(_bytes(channel.secrets), _bytes(channel.basic), _bytes(channel.tokens))
+        problems += [f"{where}.{problem}" for problem in _useless(channel, kind)]
         missing = [key for key in kind.needs if not getattr(channel, key)]
         if missing:
             problems += [f"{where}.{key}: is missing; {kind.label} needs it" for key in missing]
@@ -103,6 +110,16 @@ def open_doors(config: Config, *, clock: Callable[[], float] = time.time) -> Map
     if problems:
         raise ConfigError(problems)
     return doors
+
+
+def _useless(channel: Channel, kind: type[Source]) -> Iterator[str]:
+    """Say what the channel sets to no effect."""
+    for key in _PARTICULAR:
+        if getattr(channel, key) and key not in (*kind.takes, *kind.needs):
+            yield f"{key}: {kind.label} makes no use of it; remove it"
+    for key in channel.fields:
+        if "fields" in kind.takes and key not in _FOUND:
+            yield f"fields.{key}: {unknown_key(key, _FOUND)}"
 
 
 def _options(channel: Channel, locks: Locks, max_body: int) -> SourceOptions:

@@ -51,6 +51,7 @@ class Brevo(Source):
     name = "brevo"
     label = "Brevo"
     content_types = ("application/json",)
+    takes = ()
     answers = Answers(unauthorized=429, unavailable=429)
 
     def identify(self, verified: Verified) -> list[Part]:

@@ -37,6 +37,7 @@ class Cloudflare(Source):
     name = "cloudflare"
     label = "Cloudflare Email Routing"
     content_types = ("message/rfc822",)
+    takes = ()
 
     def scheme(self) -> Scheme:
         """Give the HMAC over id, time and mail, within five minutes."""

@@ -45,6 +45,7 @@ class Cloudmailin(Source):
     name = "cloudmailin"
     label = "CloudMailin"
     content_types = ("application/json", MULTIPART)
+    takes = ()
     answers = Answers(unauthorized=503)
 
     def identify(self, verified: Verified) -> list[Part]:

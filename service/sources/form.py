@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from service.core.browser import leads_to, prefers_json
 from service.core.errors import Invalid, UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import HONEYPOTS, Finder, is_control, label_of, parted
@@ -17,25 +16,6 @@ from service.core.text import clean, decode, is_address
 
 if TYPE_CHECKING:
     from service.core.signing import Verified
-
-_THANKS = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>Thank you</title>
-</head>
-<body>
-<main>
-<h1>Thank you</h1>
-<p>We have received your request and will take care of it.</p>
-<p>Reference: {reference}</p>
-</main>
-</body>
-</html>
-"""
-
 
 # Seconds in which no person fills in a form.
 _TOO_FAST = 2.0
@@ -51,11 +31,12 @@ class HtmlForm(Source):
     Identity: a hash of the answers, for a day: a double click makes one ticket, the same request a
     week later a second.
 
-    Answers: with `Accept: application/json` the usual JSON, else 303 to the field `_next` if its
-    origin is among the channel's `redirects`, else a page that says thank you. 422 where nothing was
-    filled in or the e-mail address is none. A filled-in honeypot (`_gotcha`, `bot-field`, `_honey`,
-    `website`) is answered like any other, and ignored; so is a form filled in within two seconds, where
-    the page measures that (`_elapsed`). A page's clock is not ours, so it sends how long, not when.
+    Answers: where `Accept` prefers `application/json` to a page, the usual JSON, else 303 to the field
+    `_next` if its origin is among the channel's `redirects`, else a page that says thank you. 422 where
+    nothing was filled in or the e-mail address is none. A filled-in honeypot (`_gotcha`, `bot-field`,
+    `_honey`, `website`) is answered like any other, and ignored; so is a form filled in within two
+    seconds, where the page measures that (`_elapsed`). A page's clock is not ours, so it sends how long,
+    not when.
 
     Fields: `_subject` and `_replyto` stand in for a subject and an address that nobody typed; what
     else begins with `_`, proofs of CAPTCHAs and tokens are dropped. E-mail, name, subject and message
@@ -67,6 +48,7 @@ class HtmlForm(Source):
     name = "form"
     label = "HTML form"
     content_types = (URLENCODED, MULTIPART)
+    takes = ("fields", "redirects")
     verdict = True
 
     def identify(self, verified: Verified) -> list[Part]:
@@ -105,15 +87,15 @@ class HtmlForm(Source):
         )
 
     def reply(self, verified: Verified, marker: str, status: str) -> Reply | None:
-        """Send the visitor on, or say thank you; None for a caller that asks for JSON."""
+        """Send the visitor on, or say thank you; None for a caller that prefers JSON."""
         del status
-        if "application/json" in verified.request.headers.get("Accept").lower():
+        if prefers_json(",".join(verified.request.headers.all("Accept"))):
             return None
         form = _read(verified)
         target = _text(form, "_next") or _text(form, "_redirect")
-        if self._allowed(target):
+        if leads_to(target, self.options.redirects):
             return Reply("", status=303, location=target)
-        return Reply(_THANKS.format(reference=html.escape(marker)), "text/html; charset=utf-8")
+        return Reply("", thanks=marker)
 
     def _answers(self, form: Form) -> list[Answer]:
         """Give each field once, in order; a repeated one with all its values."""
@@ -146,29 +128,23 @@ class HtmlForm(Source):
         if not anything:
             raise Invalid("Nothing was filled in")
         place = finder.email_at()
-        told = {"_replyto": _text(form, "_replyto").strip()}
+        told, labels = {"_replyto": _text(form, "_replyto").strip()}, {"_replyto": "E-mail"}
         if place is not None:
-            told[finder.answers[place].key] = finder.answers[place].value.strip()
+            answer = finder.answers[place]
+            told[answer.key] = answer.value.strip()
+            labels[answer.key] = label_of(_inner(answer.key))
         wrong = {
             name: ["Not a valid e-mail address."]
             for name, text in told.items()
             if text and not is_address(text)
         }
         if wrong:
-            raise Invalid("The e-mail address is not one", wrong)
+            raise Invalid("The e-mail address is not one", wrong, labels)
 
-    def _allowed(self, target: str) -> bool:
-        """Say whether the channel lets visitors be sent there: by origin, or we were an open redirect."""
-        if not target.isascii() or not target.isprintable() or "\\" in target or " " in target:
-            return False
-        try:
-            parts = urlsplit(target)
-        except ValueError:
-            return False
-        origin = f"{parts.scheme}://{parts.netloc}".lower()
-        return parts.scheme in {"http", "https"} and origin in {
-            each.rstrip("/").lower() for each in self.options.redirects
-        }
+
+def _inner(name: str) -> str:
+    """Give the name of a field without what it stands in: `email` of `fields[email]`."""
+    return name.rpartition("[")[2].rstrip("]") or name
 
 
 def _read(verified: Verified) -> Form:

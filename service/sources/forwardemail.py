@@ -40,6 +40,7 @@ class Forwardemail(Source):
     name = "forwardemail"
     label = "Forward Email"
     content_types = ("application/json",)
+    takes = ()
 
     def scheme(self) -> Scheme:
         """Give the HMAC over the raw body."""

@@ -34,6 +34,7 @@ class Improvmx(Source):
     name = "improvmx"
     label = "ImprovMX"
     content_types = ("application/json",)
+    takes = ()
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give one mail, known by its body."""

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError
 
+from service.core.canonical import NOT_AN_ADDRESS, Found, read_submission, unwrapped
 from service.core.errors import Invalid, UnreadableError
-from service.core.events import Answer, File, InboundEvent, Sender
-from service.core.finder import is_control, label_of
-from service.core.json_body import Lenient, flatten, problems_of, read_json, scalar_text
+from service.core.forms import URLENCODED, read_form
+from service.core.json_body import problems_of, scalar_text
 from service.core.source import Part, Source, canonical_key, vendor_key
-from service.core.text import first_line, is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from service.core.events import InboundEvent
+    from service.core.request import InboundRequest
     from service.core.signing import Verified
 
 _DEPTH = 8
-_MAX_FIELDS = 500
-_MAX_FILES = 100
-_SUBJECTS = ("subject", "title")
-_BODIES = ("description", "text", "message", "body")
-_LABELLED = ("label", "question", "title", "name")
-_LABELS = {"key", *_LABELLED}
-# Other names for `fields`.
-_LISTS = ("questions", "answers", "submission", "data")
-# What is read into a place of its own, or names the submission; the rest of the body is told as it is.
-_KNOWN = frozenset(
-    (
-        *(*_SUBJECTS, *_BODIES, "fields", "files"),
-        *("requester", "email", "respondent_email", "name"),
-        *("id", "submission_id", "form_id", "form_title", "timestamp", "submitted_at"),
-    )
-)
+_MAX_ITEMS = 50
+_TOO_LONG = f"May have {_MAX_ITEMS} items at most."
+# Fields of a form that hold the whole submission as JSON.
+_WRAPPERS = ("payload", "data")
 
 
 class Json(Source):
@@ -43,9 +32,11 @@ class Json(Source):
     Everything is optional, but there must be some text: `description` (or `text`, `message`,
     `body`), `subject` (or `title`), `fields` (a list of `{key, label, type, value}` or an object; so may be
     called `questions`, `answers`, `submission` or `data`, with `question` and `answer` inside), or
-    any other text, which is told under its key. `email` and `name` may stand for `requester`. `files`
-    is a list of `{name, url, content_type, size}`. All of it may stand under `data`, or as the only
-    item of a list, or as JSON in a JSON string.
+    any other text, which is told under its key. `email` and `name` may stand for `requester`; without
+    either, e-mail, name, subject and message are found as in any form, and what the channel's `fields`
+    name comes first. `files` is a list of `{name, url, content_type, size}`, with links to http or https.
+    All of it may stand under `data`, as the only item of a list, as JSON in a JSON string, or in the
+    field `payload` or `data` of an urlencoded form. No list may have more than 50 items.
 
     Authentication: the channel's `token` (path, `?token=`, `X-Bridge-Token`, bearer) or `basic`.
 
@@ -60,13 +51,13 @@ class Json(Source):
 
     name = "json"
     label = "JSON"
-    content_types = ("application/json", "application/*+json", "text/json", "text/plain")
+    content_types = ("application/json", "text/json", "text/plain", URLENCODED)
     verdict = True
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give one submission; raises Invalid where the body is no JSON object."""
         headers = verified.request.headers
-        body, _ = _read(verified)
+        body = _read(verified.request).inner
         told = {
             "idempotency": headers.get("Idempotency-Key").strip(),
             "webhook": headers.get("webhook-id").strip(),
@@ -78,174 +69,49 @@ class Json(Source):
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event; raises Invalid naming each field that is wrong."""
         del part
-        told, prefix = _read(verified)
-        raw = _with_fields(told)
+        found, mapping = _read(verified.request), self.options.fields
         try:
-            loaded = _Body().load(raw)
+            submission = read_submission(found.inner, mapping, strict=True, known=("id",))
         except ValidationError as error:
-            raise Invalid("The body is not as documented", problems_of(error, prefix)) from error
-        body = {name: value for name, value in loaded.items() if value}
-        subjects = [body[name] for name in _SUBJECTS if name in body]
-        bodies = [name for name in _BODIES if name in body]
-        answers = (*_answers(body.get("fields", [])), *_others(raw), *_told(body, bodies[1:]))
-        if not (subjects or bodies or answers):
+            raise Invalid("The body is not as documented", problems_of(error, found.path)) from error
+        wrong = {f"{found.path}{path}": [NOT_AN_ADDRESS] for path in submission.wrong_addresses(mapping)}
+        if wrong:
+            raise Invalid("The e-mail address is not one", wrong)
+        if not submission.says_something():
             wanted = "Give at least one of description, subject, fields or some other text."
-            raise Invalid(wanted, {f"{prefix}description": [wanted]})
-        requester = body.get("requester", {})
-        text = body[bodies[0]] if bodies else ""
-        return InboundEvent(
-            kind="form",
-            sender=Sender(
-                requester.get("name") or body.get("name", ""),
-                requester.get("email") or body.get("email", body.get("respondent_email", "")),
-            ),
-            subject=next(iter(subjects), "") or first_line(text or max(answers, key=_length).value),
-            body=text,
-            answers=answers,
-            files=tuple(File(**each) for each in body.get("files", [])),
-            origin=body.get("form_title", ""),
-        )
+            raise Invalid(wanted, {f"{found.path}description": [wanted]})
+        return submission.event(mapping)
 
 
-def _read(verified: Verified) -> tuple[dict[str, Any], str]:
-    """Give the object with the submission, and the path to it; raises Invalid."""
-    value = _read_inner(verified.request.body)
-    prefix = ""
-    if isinstance(value, str):
-        value = _read_inner(value)
-    if isinstance(value, list) and len(value) == 1:
-        value, prefix = value[0], "0."
-    if not isinstance(value, dict):
-        raise Invalid("The body is not a JSON object")
-    inner = value.get("data")
-    return (inner, f"{prefix}data.") if isinstance(inner, dict) else (value, prefix)
-
-
-def _read_inner(text: bytes | str) -> object:
+def _read(request: InboundRequest) -> Found:
+    """Give the object with the submission; raises Invalid."""
     try:
-        return read_json(text if isinstance(text, bytes) else text.encode(), strict=True, depth=_DEPTH)
+        found = unwrapped(_body(request), strict=True, depth=_DEPTH)
     except UnreadableError as error:
-        raise Invalid(str(error)) from error
+        raise Invalid(f"{str(error)[:1].upper()}{str(error)[1:]}") from error
+    long = {path: [_TOO_LONG] for path in _long_lists(found.outer, found.outer_path)}
+    if long:
+        raise Invalid("A list is too long", long)
+    return found
 
 
-class _Email(fields.String):
-    """An address, or nothing; spaces round it are a form's and not the person's."""
-
-    def _deserialize(
-        self,
-        value: Any,  # noqa: ANN401 - the base class's signature
-        attr: str | None,
-        data: Mapping[str, Any] | None,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs).strip()
-        if text and not is_address(text):
-            raise ValidationError("Not a valid e-mail address.")
-        return text
-
-
-class _Requester(Lenient):
-    email = _Email(allow_none=True)
-    name = fields.String(allow_none=True)
-
-
-class _File(Lenient):
-    name = fields.String(required=True, validate=validate.Length(min=1))
-    url = fields.String(load_default="")
-    content_type = fields.String(load_default="")
-    size = fields.Integer(load_default=None, allow_none=True, strict=True)
-
-
-class _Field(Lenient):
-    key = fields.String(load_default="", allow_none=True)
-    label = fields.String(allow_none=True)
-    question = fields.String(allow_none=True)
-    title = fields.String(allow_none=True)
-    name = fields.String(allow_none=True)
-    type = fields.String(load_default="", allow_none=True)
-    value = fields.Raw(allow_none=True)
-    answer = fields.Raw(allow_none=True)
-
-
-class _Fields(fields.Field[Any]):
-    """Questions with their answers, as a list of objects or as one object."""
-
-    _listed = fields.List(fields.Nested(_Field), validate=validate.Length(max=_MAX_FIELDS))
-
-    def _deserialize(
-        self,
-        value: Any,  # noqa: ANN401 - the base class's signature
-        attr: str | None,
-        data: Mapping[str, Any] | None,
-        **kwargs: Any,  # noqa: ANN401
-    ) -> list[dict[str, Any]]:
-        del attr, data, kwargs
-        if isinstance(value, dict):
-            value = [{"key": key, "value": inner} for key, inner in value.items()]
-        if not isinstance(value, list):
-            raise ValidationError("Not a list of fields, nor an object.")
-        return [each for each in self._listed.deserialize(value) if each]
-
-
-class _Body(Lenient):
-    subject = fields.String(allow_none=True)
-    title = fields.String(allow_none=True)
-    description = fields.String(allow_none=True)
-    text = fields.String(allow_none=True)
-    message = fields.String(allow_none=True)
-    body = fields.String(allow_none=True)
-    requester = fields.Nested(_Requester, allow_none=True)
-    email = _Email(allow_none=True)
-    respondent_email = _Email(allow_none=True)
-    name = fields.String(allow_none=True)
-    form_title = fields.String(allow_none=True)
-    questions = _Fields(data_key="fields", attribute="fields", allow_none=True)
-    files = fields.List(fields.Nested(_File), allow_none=True, validate=validate.Length(max=_MAX_FILES))
-
-
-def _with_fields(body: dict[str, Any]) -> dict[str, Any]:
-    """Give the body with its questions as `fields`, where they stand under another name."""
-    if "fields" in body:
-        return body
-    name = next((name for name in _LISTS if _is_questions(body.get(name))), None)
+def _body(request: InboundRequest) -> bytes:
+    if request.content_type != URLENCODED:
+        return request.body
+    form = read_form(request)
+    name = next((name for name in _WRAPPERS if name in form), None)
     if name is None:
-        return body
-    return {**{key: value for key, value in body.items() if key != name}, "fields": body[name]}
+        raise UnreadableError(
+            "in a form, the JSON stands in the field payload or data; else send it as application/json"
+            " (a form's own fields are for a channel of the source form)"
+        )
+    return form.raw(name)
 
 
-def _is_questions(value: object) -> bool:
-    """Say whether this is a list of questions, each with its answer, and nothing else."""
-    if not (isinstance(value, list) and value and all(isinstance(each, dict) for each in value)):
-        return False
-    if not all(each.keys() & {"answer", "value"} and each.keys() & _LABELS for each in value):
-        return False
-    return not _Body().validate({"fields": value})
-
-
-def _answers(listed: list[dict[str, Any]]) -> Iterator[Answer]:
-    for each in listed:
-        key = each["key"] or ""
-        told = (each.get(name) for name in _LABELLED)
-        label = next(filter(None, told), "") or label_of(key)
-        value = each["value"] if each.get("value") is not None else each.get("answer")
-        for path, text in flatten(label, value):
-            if text.strip() and not is_control(key):
-                yield Answer(path, text, key, each["type"] or "")
-
-
-def _others(raw: dict[str, Any]) -> Iterator[Answer]:
-    """Give what else the body says, under its keys."""
-    for key, value in raw.items():
-        if key not in _KNOWN and not is_control(key):
-            for path, text in flatten(key, value):
-                if text.strip():
-                    yield Answer(label_of(path), text, path)
-
-
-def _told(body: dict[str, Any], names: list[str]) -> Iterator[Answer]:
-    """Give the texts that came beside the one that is the message."""
-    return (Answer(label_of(name), body[name], name) for name in names)
-
-
-def _length(answer: Answer) -> int:
-    return len(answer.value)
+def _long_lists(value: object, path: str) -> Iterator[str]:
+    """Give the paths of lists with more items than a submission has."""
+    if isinstance(value, list) and len(value) > _MAX_ITEMS:
+        yield path.removesuffix(".")
+    elif isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _long_lists(inner, f"{path}{name}.")

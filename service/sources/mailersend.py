@@ -41,6 +41,7 @@ class Mailersend(Source):
     name = "mailersend"
     label = "MailerSend"
     content_types = ("application/json",)
+    takes = ()
 
     def scheme(self) -> Scheme:
         """Give the HMAC over the raw body."""

@@ -61,6 +61,7 @@ class Mailgun(Source):
     name = "mailgun"
     label = "Mailgun"
     content_types = (URLENCODED, MULTIPART)
+    takes = ()
 
     def scheme(self) -> Scheme:
         """Give the HMAC over timestamp and token, within a day."""

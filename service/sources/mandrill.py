@@ -59,6 +59,7 @@ class Mandrill(Source):
     name = "mandrill"
     label = "Mandrill"
     content_types = (URLENCODED,)
+    takes = ()
 
     def scheme(self) -> Scheme:
         """Give the HMAC over the URL and the parameters."""

@@ -39,6 +39,7 @@ class Postmark(Source):
     name = "postmark"
     label = "Postmark"
     content_types = ("application/json",)
+    takes = ()
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give one mail, known by Postmark's id."""

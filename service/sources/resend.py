@@ -51,6 +51,7 @@ class Resend(Source):
     name = "resend"
     label = "Resend"
     content_types = ("application/json",)
+    takes = ()
     needs = ("api_token",)
 
     def scheme(self) -> Scheme:

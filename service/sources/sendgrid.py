@@ -48,6 +48,7 @@ class SendGrid(Source):
     name = "sendgrid"
     label = "SendGrid"
     content_types = (MULTIPART,)
+    takes = ()
     answers = Answers(unauthorized=503)
     locked_by = "secret"
 

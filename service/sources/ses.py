@@ -59,6 +59,7 @@ class Ses(Source):
     needs = ("topics",)
     answers = Answers(signature=503)
     locked_by = "certificate"
+    takes = ("certificate",)
 
     def __init__(self, options: SourceOptions, **rest: Callable[[], float]) -> None:
         super().__init__(options, **rest)

@@ -74,6 +74,7 @@ class Slack(Source):
     name = "slack"
     label = "Slack"
     content_types = (URLENCODED, _JSON)
+    takes = ("reaction",)
     lane = "person"
     receipts = True
 

@@ -41,6 +41,7 @@ class Sparkpost(Source):
     name = "sparkpost"
     label = "SparkPost"
     content_types = ("application/json",)
+    takes = ()
 
     def scheme(self) -> Scheme:
         """Give the token in SparkPost's own header."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from config.channels import Channel
 from sandbox.server import running
 from service.app import create_app
 from tests.web.acts import Acts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from service.core.ledger import Ledger
 
+CONTACT = Channel("contact", "form", public=True)
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
@@ -46,7 +48,8 @@ def acts(ledger: Ledger, redis: Redis) -> Acts:
 
 @pytest.fixture
 def address(redis: Redis) -> Iterator[str]:
-    with running(create_app(SETTINGS, CONFIG, redis)) as base:
+    config = replace(CONFIG, channels=(*CONFIG.channels, CONTACT))
+    with running(create_app(SETTINGS, config, redis)) as base:
         yield base
 
 
@@ -70,7 +73,7 @@ class Operator:
         dialog.dismiss()
 
     def _request(self, asked: Request) -> None:
-        if not asked.url.startswith(self.address):
+        if not asked.url.startswith((self.address, "http://site.example/")):
             self.alarms.append(f"asked for {asked.url}")
 
     def login(self) -> None:
@@ -84,6 +87,41 @@ class Operator:
 def operator(browser: Browser, address: str) -> Iterator[Operator]:
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     person = Operator(context.new_page(), address)
+    person.watch()
+    yield person
+    context.close()
+
+
+@dataclass
+class Visitor(Operator):
+    """Somebody who fills in a form of another site's page."""
+
+    def send(self, **values: str) -> None:
+        """Fill the fields in, and send them off."""
+        fields = "".join(f'<input name="{name}" type="text">' for name in values)
+        form = (
+            f'<form method="post" action="{self.address}/hooks/contact">{fields}<button>Send</button></form>'
+        )
+        self.page.route(
+            "http://site.example/", lambda route: route.fulfill(body=form, content_type="text/html")
+        )
+        self.page.goto("http://site.example/")
+        for name, value in values.items():
+            self.page.locator(f"[name={name}]").fill(value)
+        self.page.get_by_role("button", name="Send").click()
+        self.page.get_by_role("heading").wait_for()
+
+    def styled(self, *, dark: bool) -> bool:
+        """Say whether the page has its colours, and fits the screen."""
+        colour = self.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        fits = self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        return bool(fits) and colour == ("rgb(18, 22, 27)" if dark else "rgb(246, 247, 249)")
+
+
+@pytest.fixture
+def visitor(browser: Browser, address: str) -> Iterator[Visitor]:
+    context = browser.new_context()
+    person = Visitor(context.new_page(), address)
     person.watch()
     yield person
     context.close()

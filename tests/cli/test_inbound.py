@@ -65,9 +65,40 @@ def captured(tmp_path: Path, raw: bytes) -> str:
 def test_channels_prints_the_url_and_lock_of_each(bridge: Callable[..., Result]) -> None:
     result = bridge("channels")
 
-    assert "http://127.0.0.1:8000/hooks/website   public" in result.stdout
-    assert "signature, basic, token" in result.stdout
+    lines = result.stdout.splitlines()
+    website, mail = (next(line for line in lines if line.startswith(name)) for name in ("website", "mail"))
+    assert website.split() == ["website", "form", "http://127.0.0.1:8000/hooks/website", "public"]
+    assert mail.endswith("signature, basic, token")
+    assert website.index("http://") == mail.index("http://")
+    assert website.index("public") == mail.index("signature")
     assert "BRIDGE_PUBLIC_URL" in result.stderr
+
+
+def test_channels_shows_where_the_token_goes_and_not_what_it_is(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    token = 'token = "token-for-tests-0001"'
+    hook = f'[[channels]]\nname = "a-rather-long-name-of-a-channel"\nsource = "standardwebhooks"\n{token}\n'
+    environment.setenv("BRIDGE_CONFIG", CONFIG + hook)
+
+    result = bridge("channels")
+
+    assert (
+        "standardwebhooks   http://127.0.0.1:8000/hooks/a-rather-long-name-of-a-channel/<token>   token"
+        in (result.stdout)
+    )
+    assert "Instead of <token> goes the channel's token" in result.stdout
+    assert "token-for-tests" not in result.output
+
+
+def test_channels_says_nothing_of_tokens_where_there_are_none(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch
+) -> None:
+    head, _, rest = CONFIG.partition("[[channels]]")
+    first = rest.partition("[[channels]]")[0]
+    environment.setenv("BRIDGE_CONFIG", f"{head}[[channels]]{first}")
+
+    assert "<token>" not in bridge("channels").stdout
 
 
 def test_channels_gives_json_with_the_public_url(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import sys
 from typing import TYPE_CHECKING
 
@@ -248,6 +249,37 @@ def test_a_secret_for_a_source_without_signatures_is_a_problem() -> None:
 
     with pytest.raises(ConfigError, match="does not sign its requests"):
         open_doors(configured)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('source = "postmark"\nfields = { email = "q3" }', "fields: Postmark makes no use of it; remove it"),
+        ('source = "json"\nredirects = "https://a.example"', "redirects: JSON makes no use of it; remove it"),
+        ('source = "json"\ntopics = "a"', "topics: JSON makes no use of it; remove it"),
+        ('source = "tally"\ncertificate = "a"', "certificate: Tally makes no use of it; remove it"),
+        (
+            'source = "form"\nreaction = "a"\napi_token = "b"',
+            "reaction: HTML form makes no use of it; remove it",
+        ),
+        ('source = "json"\nfields = { mail = "q3" }', "fields.mail: unknown key; did you mean 'email'?"),
+    ],
+)
+def test_what_a_source_makes_no_use_of_is_a_problem(more: str, said: str) -> None:
+    configured = load_config(config(f'{more}\ntoken = "0123456789abcdef"'), environ={})
+
+    with pytest.raises(ConfigError) as caught:
+        open_doors(configured)
+
+    assert caught.value.problems == (f"channels[0] (web).{said}",)
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_a_source_takes_the_fields_that_it_reads(name: str) -> None:
+    kind = discover()[name]
+    text = "".join(inspect.getsource(base) for base in kind.__mro__ if base.__module__.startswith("service."))
+
+    assert ("fields" in kind.takes) == ("options.fields" in text)
 
 
 def test_large_bodies_go_to_a_directory_where_the_configuration_says_so(redis: Redis, tmp_path: Path) -> None:

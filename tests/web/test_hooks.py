@@ -37,6 +37,10 @@ source = "form"
 public = true
 redirects = ["https://www.example.com"]
 [[channels]]
+name = "locked"
+source = "form"
+token = "token-for-tests-0001"
+[[channels]]
 name = "mail"
 source = "postmark"
 basic = "user:password"
@@ -87,6 +91,18 @@ def test_a_browser_is_thanked_and_the_event_named_in_headers(client: FlaskClient
     ("target", "status"),
     [
         ("https://www.example.com/thanks", 303),
+        ("https://www.example.com:443/thanks", 303),
+        ("https://www.example.com?x", 303),
+        ("https://www.example.com:8443/", 200),
+        ("https://www.example.com:x/", 200),
+        ("http://www.example.com:443/", 200),
+        ("https://www.example.com:443@evil.example/", 200),
+        ("https://user@www.example.com/", 200),
+        ("https://www.example.com.evil.example/", 200),
+        ("//www.example.com/", 200),
+        ("https:www.example.com", 200),
+        ("https:///www.example.com", 200),
+        ("https://www.example.com\tevil.example", 200),
         ("https://evil.example/", 200),
         ("javascript:alert(1)", 200),
         ("https://www.example.com\\@evil.example", 200),
@@ -108,7 +124,8 @@ def test_what_is_wrong_with_a_form_is_told_to_a_person_as_a_page(client: FlaskCl
     )
 
     assert answer.status_code == 422
-    assert "<strong>email</strong>" in answer.text
+    assert "<strong>Email</strong>: Not a valid e-mail address." in answer.text
+    assert answer.text.count("e-mail address") == 1
 
 
 def test_a_person_whose_form_cannot_be_taken_reads_what_to_do() -> None:
@@ -215,8 +232,19 @@ def test_several_events_of_one_request_are_all_named(redis: Redis) -> None:
 def test_a_path_below_the_hooks_that_is_none_is_told_as_json(client: FlaskClient) -> None:
     answer = client.delete("/hooks/website")
 
-    assert answer.status_code == 405
-    assert answer.get_json()["code"] == 405
+    assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
+    assert answer.get_json() == {
+        "title": "Method not allowed",
+        "status": 405,
+        "detail": "DELETE is not served here: send by POST",
+    }
+
+
+def test_a_path_that_names_no_channel_is_told_as_json(client: FlaskClient) -> None:
+    answer = client.post("/hooks/")
+
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
 
 def test_a_body_that_a_source_with_a_verdict_cannot_read_is_422(redis: Redis) -> None:
@@ -231,3 +259,84 @@ def test_a_body_that_a_source_with_a_verdict_cannot_read_is_422(redis: Redis) ->
     client.application.extensions["bridge"] = replace(web, doors={"website": unsure})
 
     assert client.post("/hooks/website", data=FORM).status_code == 422
+
+
+HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("application/json, text/plain, */*", "application/json"),
+        ("text/html, application/json;q=0.1", "text/html"),
+        ("text/html;q=0.1, application/json;q=0.9", "application/json"),
+        ("*/*", "text/html"),
+        ("", "text/html"),
+    ],
+)
+def test_a_form_is_answered_as_its_sender_prefers(client: FlaskClient, accept: str, kind: str) -> None:
+    answer = client.post("/hooks/website", data=FORM, headers={"Accept": accept})
+
+    assert answer.status_code == 200
+    assert answer.mimetype == kind
+
+
+def test_a_person_reads_what_is_wrong_whatever_it_is(client: FlaskClient) -> None:
+    wrong = [
+        (client.post("/hooks/website", data={"email": ""}, headers=HTML), 422, "Nothing was filled in."),
+        (client.post("/hooks/website", data={**FORM, "_replyto": "x"}, headers=HTML), 422, ">E-mail<"),
+        (
+            client.post("/hooks/website", data={"text": "a", "f[your-email]": "x"}, headers=HTML),
+            422,
+            ">Your email<",
+        ),
+        (client.post("/hooks/website", data={"a": "x" * 70_000}, headers=HTML), 413, "with smaller files"),
+        (client.post("/hooks/website", json={}, headers=HTML), 415, "tell whoever runs it"),
+        (client.post("/hooks/locked/wrong", data=FORM, headers=HTML), 401, "tell whoever runs it"),
+        (client.get("/hooks/website?message=Cold", headers=HTML), 405, "send it by POST"),
+    ]
+
+    for answer, status, text in wrong:
+        assert (answer.status_code, answer.mimetype) == (status, "text/html")
+        assert text in answer.text
+        assert "token-for-tests" not in answer.text
+
+
+def test_a_page_for_a_person_needs_nothing_and_is_kept_nowhere(client: FlaskClient) -> None:
+    for answer in (
+        client.post("/hooks/website", data=FORM, headers=HTML),
+        client.post("/hooks/website", data={"a": ""}, headers=HTML),
+    ):
+        nonce = answer.text.partition('<style nonce="')[2].partition('"')[0]
+        assert len(nonce) > 16
+        assert answer.headers["Content-Security-Policy"] == (
+            f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
+        )
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Robots-Tag"] == "noindex"
+        assert '<meta name="robots" content="noindex">' in answer.text
+        assert "://" not in answer.text
+
+
+def test_what_is_sent_by_get_is_refused_to_a_caller_that_reads_the_answer(client: FlaskClient) -> None:
+    answer = client.get("/hooks/website?message=Cold&token=x")
+
+    assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
+    assert answer.headers["Allow"] == "POST, GET, HEAD, OPTIONS"
+    assert client.get("/hooks/website?token=x").status_code == 200
+
+
+def test_what_a_vendor_sends_by_get_is_logged_but_not_what_it_is(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statuses = [
+        client.get(f"/hooks/mail?{query}").status_code for query in ("token=x", "name=Ann&text=Cold&token=x")
+    ]
+
+    logged = caplog.text + capsys.readouterr().out
+    assert statuses == [200, 200]
+    assert logged.count("get_with_data") == 1
+    assert "parameters=2" in logged
+    assert "Cold" not in logged
