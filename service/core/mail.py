@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
 from service.core.events import File, InboundEvent
 from service.core.html_text import html_to_text
-from service.core.mail_headers import addresses, header_text, ignore_reason, sender_of
+from service.core.mail_headers import addresses, header_text, ignore_reason, reply_to, sender_of
 from service.core.mail_parts import Attachment, Mail
 from service.core.mail_shown import shown
 from service.core.source import vendor_key
 from service.core.text import clean, line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Attachment", "Mail", "mail_event"]
 
@@ -34,13 +38,18 @@ _OPAQUE = {
 }
 
 
-def mail_event(mail: Mail) -> InboundEvent:
-    """Make the event: the full text, names of files, who wrote, and why it is to be ignored, if so."""
+def mail_event(mail: Mail, *, notes: Sequence[str] = ()) -> InboundEvent:
+    """Make the event: the full text, names of files, who wrote, and why it is to be ignored, if so.
+
+    `notes` are the vendor's findings, as `sender_notes` writes them: never taken from the mail itself.
+    """
     sender = sender_of(mail.headers, mail.recipient)
     text = mail.text if clean(mail.text) else html_to_text(mail.html)
     return InboundEvent(
         kind="email",
         sender=sender,
+        reply_to=reply_to(mail.headers, sender, mail.recipient),
+        notes=tuple(notes),
         subject=header_text(mail.headers.get("Subject")),
         body="\n\n".join(filter(None, (text.strip("\n"), shown(mail.attachments)))) or _note(mail),
         files=tuple(
