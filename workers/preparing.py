@@ -136,7 +136,8 @@ class Preparer:
                 refused_requester=event.requester_refused,
             )
         except UnmappableError as error:
-            return replace(dead("unmappable", str(error)), fields=summary)
+            error.event = inbound
+            raise
         return Prepared(as_payload(mapped.draft), summary)
 
     def _passed_over(self, claim: Claim, inbound: InboundEvent, summary: Mapping[str, str]) -> Outcome | None:
@@ -209,8 +210,9 @@ def _at_fault(claim: Claim, error: BridgeError, options: Options) -> Outcome:
         # The store of large bodies is away: not the event's fault.
         waits = still_unknown(str(error), _BODY_AGAIN)
         return waits if claim.uncertain else replace(waits, code="retry")
-    told = error.event if isinstance(error, UnreadableError) else None
-    return replace(dead("unreadable", str(error)), fields=_summary(told) if told else {})
+    known = error.event if isinstance(error, UnreadableError | UnmappableError) else None
+    outcome = dead("unmappable" if isinstance(error, UnmappableError) else "unreadable", str(error))
+    return replace(outcome, fields=_summary(known)) if known is not None else outcome
 
 
 def _summary(inbound: InboundEvent) -> dict[str, str]:

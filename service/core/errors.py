@@ -175,7 +175,9 @@ class VendorRefused(BridgeError):  # noqa: N818
 
 
 class UnmappableError(BridgeError):
-    """Parsed, but no ticket can be made of it: becomes a dead letter."""
+    """Parsed, but no ticket can be made of it: becomes a dead letter. `event` is set by who knows it."""
+
+    event: InboundEvent | None = None
 
 
 class LoginRefused(BridgeError):  # noqa: N818
