@@ -21,10 +21,18 @@ __all__ = ["Attachment", "Mail", "mail_event"]
 
 _PATH = re.compile(r"[/\\]")
 _HASH_CHARS = 32
-# They prove who wrote to a mail program, and tell a person nothing.
-_SIGNATURES = frozenset(
-    {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
+# They prove who wrote, or say how it is encrypted, to a mail program, and tell a person nothing.
+_HIDDEN = frozenset(
+    {
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-signature",
+        "application/pgp-encrypted",
+    }
 )
+# RFC 6047 has the method in the calendar as in its content type, which not every vendor passes on whole.
+_ANSWER = re.compile(rb"^METHOD:REPLY\s*$", re.IGNORECASE | re.MULTILINE)
+_CALENDAR_HEAD = 4096
 _ENCRYPTED = (
     "(The mail is encrypted or sealed: its text can only be read in the mailbox that it was sent to.)"
 )
@@ -60,16 +68,28 @@ def mail_event(mail: Mail, *, notes: Sequence[str] = ()) -> InboundEvent:
                 url=each.url,
             )
             for each in mail.attachments
-            if _kind(each) not in _SIGNATURES
+            if _kind(each) not in _HIDDEN
         ),
         recipient=mail.recipient or next((each.email for each in addresses(mail.headers.get("To"))), ""),
         late_keys=_late_keys(mail),
-        ignore=ignore_reason(mail.headers, sender, mail.recipient, mail.envelope_from) or mail.automatic,
+        ignore=ignore_reason(mail.headers, sender, mail.recipient, mail.envelope_from)
+        or mail.automatic
+        or _answered(mail),
     )
 
 
 def _kind(each: Attachment) -> str:
     return each.content_type.partition(";")[0].strip().lower()
+
+
+def _answered(mail: Mail) -> str:
+    """Say that the mail is a calendar's answer to an invitation, where the vendor took the mail apart."""
+    answers = (
+        each
+        for each in mail.attachments
+        if _kind(each) == "text/calendar" and _ANSWER.search(each.content[:_CALENDAR_HEAD])
+    )
+    return "auto-reply: an answer to an invitation" if any(answers) else ""
 
 
 def _note(mail: Mail) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from service.core.errors import UnreadableError
 from service.core.events import Sender
-from service.core.mail import Mail, mail_event
+from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_verdicts import sender_notes
 from service.core.mapping.text import render
 from service.core.mime import read_mail
@@ -133,6 +133,34 @@ def test_a_mail_beyond_the_limits_says_who_wrote_and_about_what(structure: bytes
     assert event is not None
     assert event.sender == Sender("Renée", "renee@a.example")
     assert (event.subject, event.recipient) == ("Many parts", "help@mg.example")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "ignored"),
+    [
+        ("text/calendar; charset=utf-8", b"BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT", True),
+        ("text/calendar", b"BEGIN:VCALENDAR\nMETHOD:REQUEST\nX-A:METHOD:REPLY\n", False),
+        ("text/plain", b"METHOD:REPLY", False),
+    ],
+)
+def test_a_calendars_answer_is_automatic_where_the_vendor_took_the_mail_apart(
+    kind: str, content: bytes, *, ignored: bool
+) -> None:
+    mail = Mail(Headers.of([("From", ANN)]), text="x", attachments=(Attachment("a.ics", kind, content),))
+
+    assert bool(mail_event(mail).ignore) is ignored
+
+
+def test_what_says_how_a_mail_is_encrypted_is_no_file() -> None:
+    files = (
+        Attachment("", "application/pgp-encrypted", b"Version: 1"),
+        Attachment("encrypted.asc", "application/octet-stream", b"-----BEGIN PGP MESSAGE-----"),
+    )
+
+    event = mail_event(Mail(Headers.of([("From", ANN)]), attachments=files))
+
+    assert [each.name for each in event.files] == ["encrypted.asc"]
+    assert "encrypted" in event.body
 
 
 def test_a_mail_that_stayed_in_s3_says_who_wrote_and_about_what() -> None:
