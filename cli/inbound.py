@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from config.schema import MAX_CAPTURES
 from service.core import signing
 from service.core.capture import parse_http
 from service.core.captures import CAPTURES, Captures
-from service.core.errors import ConfigError, RequestError
+from service.core.errors import ConfigError, RequestError, UnmappableError, UnreadableError
 from service.core.mapping.draft import as_payload
 from service.core.mapping.mapper import map_event
 from service.core.memory import Forgetful
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
     from service.core.request import InboundRequest
+    from service.core.signing import Verified
+    from service.core.source import Part
     from service.core.wiring import Door
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -41,12 +43,13 @@ _DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
 
 @dataclass(frozen=True)
 class Preview:
-    """What one event of a captured request would become."""
+    """What one event of a captured request would become, or why it would be a dead letter."""
 
-    draft: Mapping[str, str]
-    why: Mapping[str, str]
     keys: list[str]
-    ignored: str
+    draft: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+    ignored: str = ""
+    error: str = ""
 
 
 @click.command()
@@ -150,25 +153,34 @@ def preview(channel: str, file: BinaryIO, *, as_json: bool) -> None:
         config = configuration(found)
         door = _door(open_doors(config), channel)
         verified = signing.from_ledger(parse_http(file.read()))
-        previews = []
-        for part in door.source.identify(verified):
-            event = door.source.parse(verified, part)
-            if not event.ignore:
-                event = door.source.complete(verified, part, event, Forgetful())
-            mapped = map_event(
-                event,
-                channel=door.channel,
-                marker="sb-preview000",
-                source_label=door.source.label,
-                text_limit=config.spacebring.text_limit,
-                find_requester=None,
-            )
-            keys = [key.value for key in part.keys]
-            previews.append(Preview(as_payload(mapped.draft), dict(mapped.why), keys, event.ignore))
+        limit = config.spacebring.text_limit
+        previews = [_preview(door, verified, part, limit) for part in door.source.identify(verified)]
         if as_json:
             show_json({"previews": [vars(one) for one in previews]})
         else:
             _show_previews(previews)
+        if any(one.error for one in previews):
+            raise SystemExit(REFUSED)
+
+
+def _preview(door: Door, verified: Verified, part: Part, text_limit: int) -> Preview:
+    """Show one event of a request: a broken one keeps no other from being seen."""
+    keys = [key.value for key in part.keys]
+    try:
+        event = door.source.parse(verified, part)
+        if not event.ignore:
+            event = door.source.complete(verified, part, event, Forgetful())
+        mapped = map_event(
+            event,
+            channel=door.channel,
+            marker="sb-preview000",
+            source_label=door.source.label,
+            text_limit=text_limit,
+            find_requester=None,
+        )
+    except (UnreadableError, UnmappableError) as error:
+        return Preview(keys, error=str(error))
+    return Preview(keys, as_payload(mapped.draft), dict(mapped.why), event.ignore)
 
 
 @click.command()
@@ -254,14 +266,19 @@ def _signed(request: InboundRequest, door: Door, key: bytes | None) -> InboundRe
 def _show_previews(previews: list[Preview]) -> None:
     if not previews:
         click.echo("nothing to keep: this request makes no event")
-    for one in previews:
+    for place, one in enumerate(previews, 1):
+        if len(previews) > 1:
+            click.echo(f"\nEVENT {place} of {len(previews)}")
+        if one.error:
+            click.echo(f"DEAD LETTER: {one.error}")
+            continue
         if one.ignored:
             click.echo(f"IGNORED: {one.ignored}")
-        for field, value in one.draft.items():
-            if field != "text":
-                click.echo(f"{field:17} {value}")
-        for field, reason in one.why.items():
-            click.echo(f"why {field:13} {reason}")
+        for name, value in one.draft.items():
+            if name != "text":
+                click.echo(f"{name:17} {value}")
+        for name, reason in one.why.items():
+            click.echo(f"why {name:13} {reason}")
         click.echo(f"\n{one.draft['text']}")
 
 

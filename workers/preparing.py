@@ -125,15 +125,19 @@ class Preparer:
         passed_over = None if event.force else self._passed_over(claim, inbound, summary)
         if passed_over is not None:
             return passed_over
-        mapped = map_event(
-            inbound,
-            channel=door.channel,
-            marker=event.marker,
-            source_label=door.source.label,
-            text_limit=self._options.text_limit,
-            find_requester=self._finder(event.lookups_failed),
-            refused_requester=event.requester_refused,
-        )
+        try:
+            mapped = map_event(
+                inbound,
+                channel=door.channel,
+                marker=event.marker,
+                source_label=door.source.label,
+                text_limit=self._options.text_limit,
+                find_requester=self._finder(event.lookups_failed),
+                refused_requester=event.requester_refused,
+            )
+        except UnmappableError as error:
+            error.event = inbound
+            raise
         return Prepared(as_payload(mapped.draft), summary)
 
     def _passed_over(self, claim: Claim, inbound: InboundEvent, summary: Mapping[str, str]) -> Outcome | None:
@@ -206,7 +210,9 @@ def _at_fault(claim: Claim, error: BridgeError, options: Options) -> Outcome:
         # The store of large bodies is away: not the event's fault.
         waits = still_unknown(str(error), _BODY_AGAIN)
         return waits if claim.uncertain else replace(waits, code="retry")
-    return dead("unmappable" if isinstance(error, UnmappableError) else "unreadable", str(error))
+    known = error.event if isinstance(error, UnreadableError | UnmappableError) else None
+    outcome = dead("unmappable" if isinstance(error, UnmappableError) else "unreadable", str(error))
+    return replace(outcome, fields=_summary(known)) if known is not None else outcome
 
 
 def _summary(inbound: InboundEvent) -> dict[str, str]:

@@ -39,6 +39,8 @@ from config.errors import ConfigError as ConfigError  # noqa: PLC0414 - re-expor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from service.core.events import InboundEvent
+
 
 class RequestError(BridgeError):
     """A request that is refused. `status` is the HTTP status, `title` its short name."""
@@ -138,7 +140,14 @@ class NearlyFull(StoreFull):
 
 
 class UnreadableError(BridgeError):
-    """Verified, but not readable as this source's payload: becomes a dead letter."""
+    """Verified, but not readable as this source's payload: becomes a dead letter.
+
+    `event` is what could be read all the same, so that a list shows who wrote and about what.
+    """
+
+    def __init__(self, message: str, event: InboundEvent | None = None) -> None:
+        self.event = event
+        super().__init__(message)
 
 
 class SeveralEventsError(UnreadableError):
@@ -166,7 +175,9 @@ class VendorRefused(BridgeError):  # noqa: N818
 
 
 class UnmappableError(BridgeError):
-    """Parsed, but no ticket can be made of it: becomes a dead letter."""
+    """Parsed, but no ticket can be made of it: becomes a dead letter. `event` is set by who knows it."""
+
+    event: InboundEvent | None = None
 
 
 class LoginRefused(BridgeError):  # noqa: N818

@@ -70,11 +70,12 @@ class File(_Clean):
 class InboundEvent(_Clean):
     """One verified inbound delivery.
 
-    `late_keys` are dedupe keys known only after parsing (an RFC 5322 Message-ID). `ignore` says why
-    this makes no ticket (an auto-reply, a bot) and is empty where it makes one. `placed` are the answers
-    that stand elsewhere, as sender, subject or body: rules may ask for them, nothing tells them again.
-    `type` and `location` (a name in [locations]) are what the sender chose where it was asked: they go
-    before the channel's rules.
+    `reply_to` is where answers are wanted, if not at the sender's. `notes` are what whoever handles the
+    ticket should know of how it came: our words, never the sender's. `late_keys` are dedupe keys known
+    only after parsing (an RFC 5322 Message-ID). `ignore` says why this makes no ticket (an auto-reply,
+    a bot) and is empty where it makes one. `placed` are the answers that stand elsewhere, as sender,
+    subject or body: rules may ask for them, nothing tells them again. `type` and `location` (a name in
+    [locations]) are what the sender chose where it was asked: they go before the channel's rules.
     """
 
     _texts = ("body",)
@@ -82,6 +83,8 @@ class InboundEvent(_Clean):
 
     kind: Kind
     sender: Sender = field(default_factory=Sender)
+    reply_to: Sender = field(default_factory=Sender)
+    notes: tuple[str, ...] = ()
     subject: str = ""
     body: str = ""
     answers: tuple[Answer, ...] = ()
@@ -139,10 +142,15 @@ class FileSchema(_Record):
 
 
 class InboundEventSchema(_Record):
-    """`InboundEvent` as plain data: what the golden files of the contract test hold."""
+    """`InboundEvent` as plain data: what the golden files of the contract test hold.
+
+    What hardly any event has, `reply_to` and `notes`, is there only where it says something.
+    """
 
     kind = fields.String(required=True)
     sender = fields.Nested(SenderSchema, load_default=Sender)
+    reply_to = fields.Nested(SenderSchema, load_default=Sender)
+    notes = fields.List(fields.String(), load_default=[])
     subject = fields.String(load_default="")
     body = fields.String(load_default="")
     answers = fields.List(fields.Nested(AnswerSchema), load_default=[])
@@ -162,6 +170,11 @@ class InboundEventSchema(_Record):
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> InboundEvent:
-        for name in ("answers", "hidden", "files", "late_keys"):
+        for name in ("notes", "answers", "hidden", "files", "late_keys"):
             data[name] = tuple(data[name])
         return InboundEvent(**data)
+
+    @post_dump
+    def _without_blanks(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
+        blank = {"reply_to": SenderSchema().dump(Sender()), "notes": []}
+        return {name: value for name, value in data.items() if name not in blank or value != blank[name]}

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from service.core.events import Answer, Sender
+from service.core.mail_headers import addresses
 from service.core.text import first_line, is_address, line
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Finder:
     def email(self) -> str:
         """Give the sender's address: of the field meant for it, or else the first that is one."""
         place = self.email_at()
-        meant = [] if place is None else [self.answers[place].value]
+        meant = [] if place is None else [self.answers[place].value, self.mailbox().email]
         loose = [
             answer.value
             for answer, names in zip(self.answers, self._called, strict=True)
@@ -85,6 +86,12 @@ class Finder:
         ]
         candidates = (*meant, *loose, *(answer.value for answer in self.answers))
         return next(filter(is_address, (value.strip() for value in candidates)), "")
+
+    def mailbox(self) -> Sender:
+        """Give whom the field meant for the address names as `Ann Lee <ann@example.com>`; else nobody."""
+        place = self.email_at()
+        value = "" if place is None else self.answers[place].value
+        return next(iter(addresses(value) if "<" in value else ()), Sender())
 
     def name_at(self) -> tuple[int, ...]:
         """Give the fields that make up the sender's name."""
@@ -96,7 +103,8 @@ class Finder:
 
     def sender(self) -> Sender:
         """Give who wrote, as far as the answers tell."""
-        return Sender(" ".join(self.answers[place].value for place in self.name_at()), self.email())
+        name = " ".join(self.answers[place].value for place in self.name_at())
+        return Sender(name or self.mailbox().name, self.email())
 
     def subject_at(self) -> int | None:
         """Give the place of the field meant for the subject."""

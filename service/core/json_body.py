@@ -22,6 +22,9 @@ MAX_PIECES = 1_000_000
 # A text, or what begins a value; a text that does not end is one all the same, which keeps it linear.
 _PIECE = re.compile(r'[\[{,]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+_KINDS |= dict.fromkeys((int, float), "a number")
+
 
 class Lenient(Schema):
     """A record of somebody else's: what it has beside our fields is passed over."""
@@ -68,14 +71,32 @@ def read_object(body: bytes, *, pieces: int = MAX_PIECES) -> dict[str, Any]:
     return value
 
 
-def load(schema: Schema, value: object) -> dict[str, Any]:
-    """Give what the schema makes of the value, nulls left out; raises UnreadableError naming each path."""
+def load(schema: Schema, value: object, what: str = "") -> dict[str, Any]:
+    """Give what the schema makes of the value, nulls left out; raises UnreadableError naming each path.
+
+    `what` is the value's own name, for that error.
+    """
+    if not isinstance(value, dict):
+        raise UnreadableError(
+            f"not as documented: {what or 'the JSON'} must be an object, not {kind_of(value)}"
+        )
     try:
-        loaded = schema.load(value)  # type: ignore[arg-type] # it checks for itself that this is an object
+        loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:
-        problems = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in problems_of(error).items())
-        raise UnreadableError(f"not as documented: {problems}") from error
+        found = problems_of(error).items()
+        problems = "; ".join(f"{path}: {_plainly(' '.join(texts))}" for path, texts in found)
+        where = f" ({what})" if what else ""
+        raise UnreadableError(f"not as documented{where}: {problems}") from error
     return {name: inner for name, inner in loaded.items() if inner is not None}
+
+
+def kind_of(value: object) -> str:
+    """Give what a JSON value is, in words: `a list`."""
+    return "null" if value is None else _KINDS[type(value)]
+
+
+def _plainly(problem: str) -> str:
+    return problem.replace("Invalid input type.", "Must be an object.")
 
 
 def problems_of(error: ValidationError, prefix: str = "") -> dict[str, list[str]]:

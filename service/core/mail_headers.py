@@ -12,7 +12,7 @@ from email.header import decode_header
 from email.utils import getaddresses
 from typing import TYPE_CHECKING
 
-from service.core.events import Sender
+from service.core.events import InboundEvent, Sender
 from service.core.text import decode, is_address, line
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def sender_of(headers: Headers, recipient: str) -> Sender:
     """Give who wrote: From, or whom From stands for.
 
     Mailing lists rewrite From and keep the writer in X-Original-From. A web site's form mail comes
-    from a robot, or from the site's own domain, with the visitor in Reply-To. Everybody else's
-    Reply-To is where answers go and not who wrote.
+    from a robot, from the site's own domain, or from the very address that it goes to, with the visitor
+    in Reply-To. Everybody else's Reply-To is where answers go and not who wrote: `reply_to`.
     """
     writers = addresses(headers.get("From"))
     sender = writers[0] if writers else Sender(_name_only(headers.get("From")))
@@ -83,9 +83,37 @@ def sender_of(headers: Headers, recipient: str) -> Sender:
         return next(iter(originals or (replies if munged else [])), sender)
     local, _, domain = written.rpartition("@")
     ours = recipient.lower().rpartition("@")[2]
-    if replies and (not domain or domain == ours or _NO_REPLY.fullmatch(local)):
+    # The support address itself, where its mail is passed on to the vendor's.
+    itself = written in {each.email.lower() for each in addresses(headers.get("To"))}
+    if replies and (not domain or domain == ours or itself or _NO_REPLY.fullmatch(local)):
         return replies[0]
     return sender
+
+
+def reply_to(headers: Headers, sender: Sender, recipient: str) -> Sender:
+    """Give where answers are wanted, if that is neither the sender, nor the list, nor ourselves.
+
+    Anybody can write a Reply-To: it is told, and nobody is looked up by it.
+    """
+    posts = addresses(headers.get("List-Post").replace("mailto:", ""))
+    theirs = {each.email.lower() for each in (sender, *posts, *addresses(headers.get("From")))}
+    ours = base_address(recipient)
+    others = (
+        reply
+        for reply in addresses(headers.get("Reply-To"))
+        if reply.email.lower() not in theirs and base_address(reply.email) != ours
+    )
+    return next(others, Sender())
+
+
+def told_by(headers: Headers, recipient: str = "") -> InboundEvent:
+    """Make what can be told of a mail by its headers alone: who wrote, and about what."""
+    return InboundEvent(
+        kind="email",
+        sender=sender_of(headers, recipient),
+        subject=header_text(headers.get("Subject")),
+        recipient=recipient,
+    )
 
 
 def _name_only(value: str) -> str:

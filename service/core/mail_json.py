@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import EXCLUDE, Schema
 
 from service.core.errors import SeveralEventsError, UnreadableError
-from service.core.json_body import scalar_text
+from service.core.json_body import load, scalar_text
 from service.core.mail import Mail
 from service.core.mime import read_mail
 from service.core.text import line
@@ -93,6 +93,12 @@ def batch(value: object, what: str) -> list[Any]:
     if len(items) > MAX_BATCH:
         raise UnreadableError(f"more than {MAX_BATCH} {what}")
     return items
+
+
+def load_item(schema: Schema, items: list[Any], part: Part, what: str) -> dict[str, Any]:
+    """Give what the schema makes of the item that a part names; raises UnreadableError, naming the item."""
+    place = f"{what} {int(part.slice or 0) + 1} of {len(items)}" if len(items) > 1 else f"the {what}"
+    return load(schema, item_of(items, part), place)
 
 
 def item_of(items: list[Any], part: Part) -> Any:  # noqa: ANN401 - JSON is any

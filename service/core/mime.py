@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.core.errors import UnreadableError
 from service.core.html_text import html_to_text
-from service.core.mail_headers import MAX_HEADER, header_text
+from service.core.mail_headers import MAX_HEADER, header_text, told_by
 from service.core.mail_parts import Attachment, Mail
 from service.core.request import Headers
 from service.core.text import decode
@@ -36,7 +36,15 @@ _BLANK = re.compile(rb"\n\r?\n")
 
 
 def read_mail(raw: bytes, *, recipient: str = "", envelope_from: str | None = None) -> Mail:
-    """Take a raw mail apart; raises UnreadableError where its structure is beyond the limits."""
+    """Take a raw mail apart; raises UnreadableError, with what its header says, beyond the limits."""
+    try:
+        return _read(raw, recipient, envelope_from)
+    except UnreadableError as error:
+        head = BytesParser(_Part).parsebytes(raw[:MAX_HEADERS], headersonly=True)
+        raise UnreadableError(str(error), told_by(Headers.of(_headers(head)), recipient)) from error
+
+
+def _read(raw: bytes, recipient: str, envelope_from: str | None) -> Mail:
     bulk = _Bulk()
     outline = bulk.taken_from(raw)
     if sum(1 for _ in _NESTING.finditer(outline)) > MAX_PARTS:

@@ -97,7 +97,10 @@ def _read(request: InboundRequest) -> _Rows:
         value = read_json(request.body)
     if isinstance(value, str):
         # JSON in a JSON string, as no-code tools write it.
-        value = read_json(value.encode())
+        try:
+            value = read_json(value.encode())
+        except UnreadableError as error:
+            raise UnreadableError("the body is a text in JSON, and no JSON stands in it") from error
     return _Rows(batch(value, "rows"), files)
 
 
@@ -197,7 +200,7 @@ def _sender(finder: Finder, at: Mapping[str, int]) -> tuple[Sender, list[int]]:
         ]
     email = finder.email()
     told = [at for at, answer in enumerate(finder.answers) if answer.value == email]
-    return Sender(name, email), [*names, *told[:1]]
+    return Sender(name or finder.mailbox().name, email), [*names, *told[:1]]
 
 
 def _address(answers: Sequence[Answer], known: Mapping[str, int], names: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import unicodedata
 
 # What senders call it, and what it is as a rule. Windows writes cp1252 and says Latin-1.
 _REALLY = {
+    "unicode-1-1-utf-7": "utf-7",
     "us-ascii": "utf-8",
     "ascii": "utf-8",
     "iso-8859-1": "cp1252",
@@ -19,7 +20,9 @@ _REALLY = {
     "iso-8859-8-i": "iso-8859-8",
 }
 # Text encodings of Python's that are no charset of any mail, and slow or odd on hostile input.
-_REFUSED = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "utf-7"})
+_REFUSED = frozenset({"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
+# They fit any bytes, and so are declared for what is something else.
+_FITS_ALL = frozenset({"cp1252", "iso8859-1"})
 
 # C0 and C1 but tab and line feed; lone surrogates; the overrides that write text backwards.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\u202d\u202e]")
@@ -33,15 +36,26 @@ _LONG = 10_000
 
 
 def decode(value: bytes, charset: str = "") -> str:
-    """Give the text, whatever the bytes: the declared charset if it fits, UTF-8, Windows-1252, Latin-1."""
+    """Give the text, whatever the bytes: the declared charset if it fits, UTF-8, Windows-1252, Latin-1.
+
+    What is valid UTF-8 beyond ASCII is that, also where Latin-1 is declared: in Latin-1 no one writes `Ã¼`.
+    """
     for name in (charset, "utf-8", "cp1252"):
         codec = _codec(name)
-        if codec is not None:
+        if codec is not None and not (codec.name in _FITS_ALL and _is_utf8(value)):
             try:
                 return codec.decode(value)[0].removeprefix("\ufeff")
             except UnicodeError:
                 continue
     return value.decode("latin-1")
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return not value.isascii()
 
 
 def _codec(name: str) -> codecs.CodecInfo | None:

@@ -9,9 +9,10 @@ from marshmallow import fields
 
 from service.core.errors import UnreadableError
 from service.core.forms import MULTIPART, Form, read_form
-from service.core.json_body import load, read_object
+from service.core.json_body import load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import Lenient, base64_bytes, header_pairs
+from service.core.mail_verdicts import sender_notes
 from service.core.request import Headers
 from service.core.source import Answers, Part, Source, content_key
 from service.core.text import decode
@@ -57,11 +58,15 @@ class Cloudmailin(Source):
         del part
         request = verified.request
         if request.content_type == MULTIPART:
-            return mail_event(_of_form(read_form(request)))
+            form = read_form(request)
+            spf = form.text("envelope[spf][result]")
+            return mail_event(_of_form(form), notes=sender_notes(self.label, spf=spf))
         body = load(_Inbound(), read_object(request.body))
         if not {"headers", "plain", "html"} & body.keys():
             raise UnreadableError("no field of a CloudMailin mail in the normalized format")
         envelope = body.get("envelope", {})
+        checked = envelope.get("spf")
+        spf = scalar_text(checked.get("result")) if isinstance(checked, dict) else ""
         return mail_event(
             Mail(
                 headers=_headers(header_pairs(body.get("headers", {}))),
@@ -70,13 +75,15 @@ class Cloudmailin(Source):
                 attachments=tuple(_attachment(each) for each in body.get("attachments", [])),
                 recipient=envelope.get("to") or "",
                 envelope_from=envelope.get("from"),
-            )
+            ),
+            notes=sender_notes(self.label, spf=spf),
         )
 
 
 class _Envelope(Lenient):
     to = fields.String(allow_none=True)
     sender = fields.String(data_key="from", attribute="from", allow_none=True)
+    spf = fields.Raw(allow_none=True)
 
 
 class _File(Lenient):

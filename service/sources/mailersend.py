@@ -10,6 +10,7 @@ from service.core.errors import UnreadableError
 from service.core.json_body import load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import Lenient, base64_bytes, best_mail, header_pairs, mailbox, told_pairs
+from service.core.mail_verdicts import sender_notes
 from service.core.request import Headers
 from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _INBOUND = "inbound.message"
+_SPF = {"+": "pass", "-": "fail", "~": "softfail"}
 _SCHEME = BodyScheme("Signature")
 
 
@@ -79,7 +81,7 @@ class Mailersend(Source):
             recipient=next(iter(envelope), ""),
             envelope_from=(data["sender"] or {}).get("email"),
         )
-        return mail_event(best_mail(data["raw"] or "", parsed, told=told))
+        return mail_event(best_mail(data["raw"] or "", parsed, told=told), notes=_notes(data))
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the signature over the raw body."""
@@ -115,10 +117,19 @@ class _Data(Lenient):
     html = fields.String(load_default="", allow_none=True)
     raw = fields.String(load_default="", allow_none=True)
     attachments = fields.List(fields.Nested(_File), load_default=list, allow_none=True)
+    spf_check = fields.Raw(load_default=None, allow_none=True)
+    dkim_check = fields.Raw(load_default=None, allow_none=True)
 
 
 class _Inbound(Lenient):
     data = fields.Nested(_Data, required=True)
+
+
+def _notes(data: dict[str, Any]) -> tuple[str, ...]:
+    """Give what MailerSend found out: `code` is a qualifier of SPF (RFC 7208, section 4.6.2)."""
+    check, signed = data["spf_check"], data["dkim_check"]
+    spf = _SPF.get(scalar_text(check.get("code")), "") if isinstance(check, dict) else ""
+    return sender_notes(Mailersend.label, spf=spf, signed=signed if isinstance(signed, bool) else None)
 
 
 def _attachment(each: dict[str, Any]) -> Attachment:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.forms import MULTIPART, URLENCODED, Form, read_form, without_fields
-from service.core.json_body import read_json
+from service.core.json_body import read_json, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mime import read_mail
 from service.core.request import Headers
@@ -17,6 +17,8 @@ from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
@@ -88,8 +90,9 @@ class Mailgun(Source):
                 headers=headers,
                 text=form.text("body-plain"),
                 html=form.text("body-html"),
-                attachments=tuple(
-                    Attachment(each.filename, each.content_type, each.content) for each in form.files
+                attachments=(
+                    *(Attachment(each.filename, each.content_type, each.content) for each in form.files),
+                    *_stored(form),
                 ),
                 recipient=form.text("recipient"),
                 envelope_from=sender,
@@ -137,15 +140,33 @@ def _read(request: InboundRequest) -> Signed:
 _SCHEME = HmacScheme(_read, window=Window(back=24 * _HOUR, ahead=_HOUR))
 
 
+def _listed(form: Form, name: str) -> list[Any]:
+    """Give a field that holds a JSON list, or nothing: the mail is worth more than the field."""
+    try:
+        value = read_json(form.raw(name))
+    except UnreadableError:
+        return []
+    return value if isinstance(value, list) else []
+
+
+def _stored(form: Form) -> Iterator[Attachment]:
+    """Give the files that Mailgun keeps itself, for a route with `store(notify=…)`."""
+    for each in _listed(form, "attachments"):
+        if isinstance(each, dict):
+            size = each.get("size")
+            yield Attachment(
+                scalar_text(each.get("name")),
+                scalar_text(each.get("content-type")),
+                size=size if type(size) is int else None,
+                url=scalar_text(each.get("url")),
+            )
+
+
 def _headers(form: Form) -> Headers:
     """Give the mail's headers: from the list with their order, or else from the fields."""
-    try:
-        listed = read_json(form.raw("message-headers"))
-    except UnreadableError:
-        listed = None
     pairs = [
         (item[0], item[1])
-        for item in (listed if isinstance(listed, list) else [])
+        for item in _listed(form, "message-headers")
         if isinstance(item, list) and len(item) == 2 and all(isinstance(each, str) for each in item)  # noqa: PLR2004 - a pair
     ]
     named = {name.lower() for name, _ in pairs}

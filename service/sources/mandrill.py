@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from marshmallow import fields
 
@@ -17,13 +19,14 @@ from service.core.mail_json import (
     batch,
     best_mail,
     header_pairs,
-    item_of,
+    load_item,
     mailbox,
     told_pairs,
 )
 from service.core.request import Headers
 from service.core.signing import HmacScheme, Signed, basic_of
 from service.core.source import Part, Source, canonical_key
+from service.core.text import line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
 # Mandrill tries out a new webhook with no events, signed with this instead of a key.
 _PROBE_KEY = b"test-webhook"
 _MAX_PROBE = 1000
+_MAX_CREDENTIALS = 512
+# What may stand in a URL before the `@` without being encoded (RFC 3986), from the least to the most.
+_UNQUOTED = ("", "!$&'()*+,;=", "!$&'()*+,;=:")
+_ESCAPED = re.compile(rb"%[0-9A-F]{2}")
 
 
 class Mandrill(Source):
@@ -42,9 +49,9 @@ class Mandrill(Source):
 
     Authentication: `X-Mandrill-Signature`, base64 HMAC-SHA1 of the webhook's URL and each POST
     parameter, sorted, name and value, keyed with the webhook's key. The URL is signed as it stands at
-    Mandrill, with query and path; behind a proxy `BRIDGE_PUBLIC_URL` has to be right. Where the
-    channel has a `basic` lock, the URL with or without `user:password@` may be signed. No time is
-    signed; a replay is caught by its identity.
+    Mandrill, with query and path; behind a proxy `BRIDGE_PUBLIC_URL` has to be right. Where a
+    request brings a password, the URL with or without `user:password@` may be signed, percent-encoded
+    or not. No time is signed; a replay is caught by its identity.
 
     Identity: Mandrill names none: a hash of the event, and then the mail's Message-ID with a hash of
     what it says. Each event of a batch is a part of its own, and a broken one keeps no other back.
@@ -75,7 +82,7 @@ class Mandrill(Source):
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event of the raw mail, or else of Mandrill's own parsing."""
-        message = load(_Event(), item_of(_events(verified.request), part))["msg"]
+        message = load_item(_Event(), _events(verified.request), part, "event")["msg"]
         told = {"text", "html"} & {name for name, value in message.items() if value}
         headers = Headers.of(header_pairs(message.get("headers") or {}))
         if not (told or headers.pairs or message.get("raw_msg")):
@@ -83,7 +90,7 @@ class Mandrill(Source):
         writer = mailbox(message.get("from_name") or "", message.get("from_email") or "")
         own = told_pairs(From=writer, Subject=message.get("subject") or "")
         parsed = Mail(
-            headers=headers if headers.get("From") else Headers((*own, *headers.pairs)),
+            headers=Headers((*(pair for pair in own if not headers.get(pair[0])), *headers.pairs)),
             text=message.get("text") or "",
             html=message.get("html") or "",
             attachments=tuple(_attachments(message)),
@@ -131,7 +138,7 @@ def _attachments(message: dict[str, Any]) -> list[Attachment]:
     for kind in ("attachments", "images"):
         listed = message.get(kind)
         for name, value in listed.items() if isinstance(listed, dict) else ():
-            each = load(_File(), value)
+            each = load(_File(), value, f"file {line(name)[:80]!r} of {kind}")
             content = each.get("content", "")
             plain = content.encode() if each.get("base64") is False else base64_bytes(content)
             files.append(Attachment(each.get("name", "") or name, each.get("type", ""), plain))
@@ -144,13 +151,25 @@ def _read(request: InboundRequest) -> Signed:
     except UnreadableError as error:
         raise Unauthorized("signature", "The signed body cannot be read") from error
     told = b"".join(name.encode() + value for name, value in sorted(form.fields, key=lambda pair: pair[0]))
-    user = basic_of(request)
     scheme, _, rest = request.url.partition("://")
     return Signed(
         signatures=request.headers.all("X-Mandrill-Signature"),
         message=request.url.encode() + told,
-        otherwise=[scheme.encode() + b"://" + user + b"@" + rest.encode() + told] if user else (),
+        otherwise=(
+            b"%b://%b@%b%b" % (scheme.encode(), user, rest.encode(), told)
+            for user in _in_url(basic_of(request) or b"")
+        ),
     )
+
+
+def _in_url(credentials: bytes) -> list[bytes]:
+    """Give the ways to write `user:password` in a URL: as it is, and percent-encoded more or less."""
+    user, _, password = credentials.partition(b":")
+    if not credentials or len(credentials) > _MAX_CREDENTIALS:
+        return []
+    encoded = [f"{quote(user, safe)}:{quote(password, safe)}".encode() for safe in _UNQUOTED]
+    lower = [_ESCAPED.sub(lambda found: found[0].lower(), each) for each in encoded]
+    return list(dict.fromkeys((credentials, *encoded, *lower)))
 
 
 _HMAC = HmacScheme(_read, digest="sha1", encoding="base64")

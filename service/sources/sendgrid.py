@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from service.core.errors import UnreadableError
 from service.core.forms import MULTIPART, Form, read_form
 from service.core.json_body import read_json, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
+from service.core.mail_verdicts import sender_notes
 from service.core.mime import read_mail
 from service.core.request import Headers
 from service.core.signing import Signed, Window
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from service.core.signing import Scheme, Verified
 
 _HOUR = 3600.0
+_PASS = re.compile(r":\s*pass\s*\}", re.IGNORECASE)
 _SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 _STAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
 
@@ -65,8 +68,10 @@ class SendGrid(Source):
         del part
         form = read_form(verified.request)
         recipient, sender = _envelope(form)
+        notes = sender_notes(self.label, spf=form.text("SPF"), signed=_signed(form.text("dkim")))
         if "email" in form:
-            return mail_event(read_mail(form.raw("email"), recipient=recipient, envelope_from=sender))
+            raw = read_mail(form.raw("email"), recipient=recipient, envelope_from=sender)
+            return mail_event(raw, notes=notes)
         if not ("headers" in form or "from" in form):
             raise UnreadableError("no field of SendGrid's Inbound Parse")
         charsets = _object(form, "charsets")
@@ -84,7 +89,8 @@ class SendGrid(Source):
                 ),
                 recipient=recipient,
                 envelope_from=sender,
-            )
+            ),
+            notes=notes,
         )
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
@@ -120,6 +126,11 @@ def _envelope(form: Form) -> tuple[str, str | None]:
     first = listed[0] if isinstance(listed, list) and listed else listed
     sender = envelope.get("from")
     return scalar_text(first), sender if isinstance(sender, str) else None
+
+
+def _signed(dkim: str) -> bool | None:
+    """Say whether one of `{@a.example : pass}{@b.example : fail}` holds; `none` is a mail without any."""
+    return bool(_PASS.search(dkim)) if dkim.strip() else None
 
 
 def _text(form: Form, name: str, charsets: dict[str, Any]) -> str:

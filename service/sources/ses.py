@@ -14,7 +14,11 @@ from service.core import signing
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.mail import mail_event
+from service.core.mail_headers import told_by
+from service.core.mail_json import header_pairs
+from service.core.mail_verdicts import sender_notes
 from service.core.mime import read_mail
+from service.core.request import Headers
 from service.core.signing.sns import SnsScheme, is_amazons
 from service.core.source import Answers, Part, Reply, Source, SourceOptions, content_key, vendor_key
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER = 65_536
 _UNKEPT = frozenset({"Signature", "UnsubscribeURL"})
+_VERDICTS = ("dmarcVerdict", "spfVerdict", "dkimVerdict", "virusVerdict", "spamVerdict")
+_FAIL = "FAIL"
 
 
 class Ses(Source):
@@ -98,16 +104,16 @@ class Ses(Source):
         """Make the event of the raw mail in the notification."""
         del part
         event = load(_Received(), _received(read_object(verified.request.body)))
-        content = event.get("content", "")
+        content, mail, receipt = event.get("content", ""), event.get("mail", {}), event.get("receipt", {})
+        recipient = (receipt.get("recipients") or [""])[0]
         if not content:
             raise UnreadableError(
-                "the mail itself is not in the notification: let the receipt rule publish to SNS, not S3"
+                "the mail itself is not in the notification: let the receipt rule publish to SNS, not S3",
+                told_by(_headers(mail), recipient),
             )
-        receipt = event.get("receipt", {})
-        recipients = receipt.get("recipients") or [""]
         encoding = (receipt.get("action") or {}).get("encoding") or ""
-        sender = event.get("mail", {}).get("source")
-        return mail_event(read_mail(_raw(content, encoding), recipient=recipients[0], envelope_from=sender))
+        raw = read_mail(_raw(content, encoding), recipient=recipient, envelope_from=mail.get("source"))
+        return mail_event(raw, notes=_notes(receipt))
 
     def kept(self, request: InboundRequest) -> InboundRequest:
         """Leave out what ends the subscription for whoever opens it, and the signature."""
@@ -141,8 +147,34 @@ def _raw(content: str, encoding: str) -> bytes:
         raise UnreadableError("the mail in the notification is not base64") from error
 
 
+def _headers(mail: dict[str, Any]) -> Headers:
+    """Give the headers that SES tells beside the mail, as far as they say who wrote and about what."""
+    common = mail.get("commonHeaders")
+    told = common if isinstance(common, dict) else {}
+    names = {"From": "from", "To": "to", "Reply-To": "replyTo", "Subject": "subject"}
+    return Headers.of(header_pairs({name: told.get(key) for name, key in names.items()}))
+
+
+def _notes(receipt: dict[str, Any]) -> tuple[str, ...]:
+    """Give what SES found out about the mail, as far as it is certain: a FAIL."""
+    dmarc, spf, dkim, virus, spam = (_status(receipt, name) for name in _VERDICTS)
+    signed = {"PASS": True, _FAIL: False}.get(dkim)
+    return (
+        *sender_notes(Ses.label, spf=spf, signed=signed, dmarc=dmarc),
+        *([f"A virus was found ({Ses.label})"] if virus == _FAIL else ()),
+        *([f"Taken for spam ({Ses.label})"] if spam == _FAIL else ()),
+    )
+
+
+def _status(receipt: dict[str, Any], name: str) -> str:
+    verdict = receipt.get(name)
+    return scalar_text(verdict.get("status")).upper() if isinstance(verdict, dict) else ""
+
+
 class _Mail(Lenient):
     source = fields.String(load_default=None, allow_none=True)
+    # The mail is worth more than what is said beside it: whatever that is, it keeps nothing back.
+    commonHeaders = fields.Raw(allow_none=True)  # noqa: N815 - the vendor's name
 
 
 class _Action(Lenient):
@@ -152,6 +184,11 @@ class _Action(Lenient):
 class _Receipt(Lenient):
     recipients = fields.List(fields.String(), load_default=None, allow_none=True)
     action = fields.Nested(_Action, load_default=None, allow_none=True)
+    dmarcVerdict = fields.Raw(allow_none=True)  # noqa: N815
+    spfVerdict = fields.Raw(allow_none=True)  # noqa: N815
+    dkimVerdict = fields.Raw(allow_none=True)  # noqa: N815
+    virusVerdict = fields.Raw(allow_none=True)  # noqa: N815
+    spamVerdict = fields.Raw(allow_none=True)  # noqa: N815
 
 
 class _Received(Lenient):

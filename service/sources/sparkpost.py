@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields
 
 from service.core.errors import UnreadableError
-from service.core.json_body import load, read_json
+from service.core.json_body import read_json
 from service.core.mail import Mail, mail_event
-from service.core.mail_json import Lenient, base64_bytes, batch, best_mail, header_pairs, item_of, told_pairs
+from service.core.mail_json import (
+    Lenient,
+    base64_bytes,
+    batch,
+    best_mail,
+    header_pairs,
+    load_item,
+    told_pairs,
+)
 from service.core.mime import read_mail
 from service.core.request import Headers
 from service.core.signing import HeaderSecret
@@ -59,7 +67,7 @@ class Sparkpost(Source):
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event of the raw mail, or else of SparkPost's own parsing."""
-        message = load(_Item(), item_of(_items(verified), part))["msys"]["relay_message"]
+        message = load_item(_Item(), _items(verified), part, "message")["msys"]["relay_message"]
         content = message["content"]
         recipient, sender = message["rcpt_to"] or "", message["msg_from"]
         raw = content["email_rfc822"] or ""

@@ -155,6 +155,25 @@ def test_preview_of_a_request_that_makes_no_event_says_so(
     assert "nothing to keep" in bridge("preview", "asked", captured(tmp_path, raw)).output
 
 
+def test_preview_shows_every_event_of_a_batch_and_what_is_wrong_with_a_broken_one(
+    bridge: Callable[..., Result], environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    brevo = '[[channels]]\nname = "mails"\nsource = "brevo"\nbasic = "user:password"\n'
+    environment.setenv("BRIDGE_CONFIG", CONFIG + brevo)
+    items = b'{"items": [{"Subject": "One"}, [], {}, {"From": 1}, {"Subject": "Two"}]}'
+    file = captured(tmp_path, b"POST /hooks/mails HTTP/1.1\r\nContent-Type: application/json\r\n\r\n" + items)
+
+    shown, listed = bridge("preview", "mails", file), bridge("preview", "mails", file, "--json")
+
+    assert (shown.exit_code, listed.exit_code) == (1, 1)
+    assert "EVENT 1 of 5\nlocationRef" in shown.output
+    wrong = "DEAD LETTER: not as documented"
+    assert f"EVENT 2 of 5\n{wrong}: item 2 of 5 must be an object, not a list\n" in shown.output
+    assert f"EVENT 4 of 5\n{wrong} (item 4 of 5): From: Must be an object.\n" in shown.output
+    assert shown.output.endswith("Ref: sb-preview000\n")
+    assert [bool(one["error"]) for one in printed(listed)["previews"]] == [False, True, True, True, False]
+
+
 def test_preview_of_an_unknown_channel_names_the_known(bridge: Callable[..., Result], tmp_path: Path) -> None:
     result = bridge("preview", "nowhere", captured(tmp_path, FORM))
 

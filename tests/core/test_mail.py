@@ -267,3 +267,21 @@ def test_a_number_is_read_as_it_is() -> None:
 def test_a_charset_that_is_none_is_passed_over() -> None:
     assert decode("é".encode(), "zlib") == "é"
     assert decode(b"\x81", "utf-7") == "\x81"
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "text"),
+    [
+        (b"Hi +AOk-", "unicode-1-1-utf-7", "Hi é"),
+        (b"Hi +AOk-", "UTF-7", "Hi é"),
+        (b"1 + 1 = +", "utf-7", "1 + 1 = +"),
+        ("Grüße".encode(), "iso-8859-1", "Grüße"),
+        ("Grüße".encode(), "us-ascii", "Grüße"),
+        ("Grüße".encode(), "windows-1252", "Grüße"),
+        ("Grüße “€”".encode("cp1252"), "iso-8859-1", "Grüße “€”"),
+        (b"plain", "latin-1", "plain"),
+        (b"\x81\xe9", "iso-8859-1", "\x81é"),
+    ],
+)
+def test_a_text_is_read_as_what_it_is_whatever_is_declared(raw: bytes, charset: str, text: str) -> None:
+    assert decode(raw, charset) == text

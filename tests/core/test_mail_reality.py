@@ -245,7 +245,7 @@ def test_14_an_encrypted_mail_is_a_ticket_that_says_so() -> None:
     )
 
     assert all("encrypted" in each.body and not each.ignore for each in (smime, pgp))
-    assert (names(smime), names(pgp)) == (["smime.p7m"], ["unnamed", "encrypted.asc"])
+    assert (names(smime), names(pgp)) == (["smime.p7m"], ["encrypted.asc"])
 
 
 def test_14_a_vendor_that_took_the_mail_apart_changes_nothing_of_that() -> None:

@@ -18,6 +18,8 @@ EVENTS = st.builds(
     InboundEvent,
     kind=st.just("form"),
     sender=st.builds(Sender, TEXTS, TEXTS),
+    reply_to=st.builds(Sender, TEXTS, TEXTS),
+    notes=st.lists(TEXTS, max_size=3).map(tuple),
     subject=TEXTS,
     body=st.text(max_size=6000) | TEXTS,
     answers=ANSWERS,

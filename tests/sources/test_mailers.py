@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
 from service.core.capture import ORIGIN
 from service.core.errors import Unauthorized, Unavailable, UnreadableError
+from service.core.events import Answer, Sender
+from service.core.finder import Finder
 from service.core.mail_json import header_pairs
 from service.core.request import Headers
 from service.core.signing import from_ledger
@@ -138,3 +143,76 @@ def test_a_header_list_may_hold_anything() -> None:
         ("Received", "b"),
         ("Received", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("credentials", "written"),
+    [
+        (b"user:pa:ss", "user:pa%3Ass"),
+        (b"user:pa:ss", "user:pa%3ass"),
+        (b"user:pa:ss", "user:pa:ss"),
+        (b"user:a@b!", "user:a%40b!"),
+        (b"us er:a@b!", "us%20er:a%40b%21"),
+        (b"user:a@b:!", "user:a%40b:!"),
+        ("user:é".encode(), "user:%C3%A9"),
+    ],
+)
+def test_a_password_in_mandrills_url_is_signed_as_it_is_written_there(
+    credentials: bytes, written: str
+) -> None:
+    source, request = source_of("mandrill"), case("mandrill", "accepted__raw").request
+    basic = Headers((*request.headers.pairs, ("Authorization", f"Basic {b64encode(credentials).decode()}")))
+    at_mandrill = replace(request, url=request.url.replace("https://", f"https://{written}@"))
+    signature = sign_again(source, at_mandrill).headers.get("X-Mandrill-Signature")
+    arrives = replace(request, headers=basic.replaced(X_Mandrill_Signature=signature))
+
+    assert source.verify(arrives).request is arrives
+    with pytest.raises(Unauthorized):
+        source.verify(replace(arrives, headers=arrives.headers.replaced(Authorization="Basic dTpw")))
+
+
+def test_no_long_password_is_written_into_mandrills_url_in_every_way() -> None:
+    source, request = source_of("mandrill"), case("mandrill", "accepted__raw").request
+    long = b64encode(b"user:" + b"@" * 600).decode()
+
+    arrives = replace(request, headers=request.headers.replaced(Authorization=f"Basic {long}"))
+
+    assert source.verify(arrives).request is arrives
+
+
+def test_mandrills_own_subject_stands_in_for_a_header_that_is_missing() -> None:
+    request = case("mandrill", "accepted__parsed").request
+    message = {
+        "headers": {"From": "Ann <ann@a.example>"},
+        "subject": "Door",
+        "text": "Stuck",
+        "from_email": "b@b.example",
+    }
+    body = urlencode({"mandrill_events": json.dumps([{"event": "inbound", "msg": message}])}).encode()
+
+    event = source_of("mandrill").parse(from_ledger(replace(request, body=body)), Part(()))
+
+    assert (event.subject, event.sender.email) == ("Door", "ann@a.example")
+
+
+@pytest.mark.parametrize("key", ["email", "from"])
+def test_a_mailbox_in_a_parsers_field_names_the_sender(key: str) -> None:
+    request = case("mailparser", "accepted__json").request
+    body = json.dumps({key: "Ann Lee <ann@a.example>", "message": "Stuck"}).encode()
+
+    event = source_of("mailparser").parse(from_ledger(replace(request, body=body)), Part((), "0"))
+
+    assert event.sender == Sender("Ann Lee", "ann@a.example")
+
+
+@pytest.mark.parametrize(
+    ("told", "sender"),
+    [
+        ("Ann Lee <ann@a.example>", Sender("Ann Lee", "ann@a.example")),
+        ("ann@a.example", Sender("", "ann@a.example")),
+        ("write to ann@a.example", Sender()),
+        ("<nobody>", Sender()),
+    ],
+)
+def test_a_field_meant_for_the_address_may_hold_a_mailbox(told: str, sender: Sender) -> None:
+    assert Finder([Answer("E-mail", told), Answer("Message", "Stuck")], {}).sender() == sender

@@ -62,6 +62,18 @@ def client(redis: Redis) -> FlaskClient:
     return app_on(redis)
 
 
+@pytest.mark.parametrize("token", ["token-for-tests-0001", "ends-with-a-slash-01/"])
+def test_a_slash_behind_the_url_is_no_other_token(redis: Redis, token: str) -> None:
+    config = load_config(f'{CONFIG}[[channels]]\nname="slash"\nsource="form"\ntoken="{token}"\n', environ={})
+    client = create_app(load_settings({}), config, redis).test_client()
+    url = f"/hooks/slash/{token.removesuffix('/')}"
+
+    assert client.post(f"{url}/", data=FORM).status_code == 200
+    assert client.post(url, data=FORM).status_code == (401 if token.endswith("/") else 200)
+    assert client.post(f"{url}//", data=FORM).status_code == (200 if token.endswith("/") else 401)
+    assert client.post("/hooks/slash/another/", data=FORM).status_code == 401
+
+
 def test_a_channel_that_does_not_exist_is_404(client: FlaskClient) -> None:
     answer = client.post("/hooks/nowhere")
 

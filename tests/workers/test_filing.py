@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from service.core.request import InboundRequest
     from workers.spacebring.limiter import Slot
 
+# A mail nested too deep to be read.
+NESTED = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(60))
+
 
 def test_an_event_becomes_a_ticket_with_its_marker(bench: Bench) -> None:
     event = bench.deliver(bench.accept())
@@ -318,6 +321,22 @@ def test_what_cannot_be_read_or_mapped_is_a_dead_letter(
     event = bench.deliver(bench.accept(body, channel, "application/json"))
 
     assert (event.state, event.code) == (State.DEAD, code)
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"RawEmail": f"From: Ann <ann@example.com>\nSubject: Door\n{NESTED}"}, "unreadable"),
+        ({"From": "Ann <ann@example.com>", "Subject": "Door"}, "unmappable"),
+    ],
+)
+def test_a_dead_letter_says_who_wrote_and_about_what(bench: Bench, told: dict[str, str], code: str) -> None:
+    bench.settings["options"] = Options(text_limit=1)
+
+    event = bench.deliver(bench.accept(json.dumps(told).encode(), "mail", "application/json"))
+
+    assert (event.state, event.code) == (State.DEAD, code)
+    assert (event.name, event.email, event.subject) == ("Ann", "ann@example.com", "Door")
 
 
 def test_a_body_that_is_gone_is_a_dead_letter(bench: Bench) -> None:

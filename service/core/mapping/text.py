@@ -11,7 +11,7 @@ from service.core.text import clean, first_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from service.core.events import Answer, File, InboundEvent
+    from service.core.events import Answer, File, InboundEvent, Sender
 
 # With this much, whatever a sender puts into name, address or subject, there is room for what was said.
 MIN_LIMIT = 2000
@@ -21,7 +21,7 @@ _RULE = "---"
 _INDENT = "    "
 _ELLIPSIS = "…"
 _NEAR = 80
-_LONGEST = {"From": 370, "To": 150, "Origin": 150, "Through": 120, "Note": 320}
+_LONGEST = {"From": 370, "Reply to": 200, "To": 150, "Origin": 150, "Through": 120, "Note": 320}
 
 # Embeddings, overrides and isolates: they can make the lines below read as something else.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -128,9 +128,11 @@ def _footer(event: InboundEvent, marker: str, through: str, notes: Sequence[str]
     yield _RULE
     facts = [
         ("From", person(event)),
+        ("Reply to", _who(event.reply_to)),
         ("To", event.recipient),
         ("Origin", event.origin),
         ("Through", through),
+        ("Note", "; ".join(event.notes)),
         *(("Note", note) for note in notes),
     ]
     for name, value in facts:
@@ -142,7 +144,11 @@ def _footer(event: InboundEvent, marker: str, through: str, notes: Sequence[str]
 
 def person(event: InboundEvent) -> str:
     """Give who wrote in one line, `Ada Lovelace (ada@example.com)`, or nothing."""
-    name, email = _short(_line(event.sender.name), 100), _short(_line(event.sender.email), 254)
+    return _who(event.sender)
+
+
+def _who(sender: Sender) -> str:
+    name, email = _short(_line(sender.name), 100), _short(_line(sender.email), 254)
     return f"{name} ({email})" if name and email else name or email
 
 

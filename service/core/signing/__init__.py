@@ -17,12 +17,13 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from service.core.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from service.core.request import InboundRequest
 
@@ -113,6 +114,8 @@ def _check_token(request: InboundRequest, tokens: Sequence[bytes]) -> None:
     scheme, _, bearer = request.headers.get("Authorization").partition(" ")
     given = [
         request.path_token,
+        # Some vendors end every URL with a slash.
+        request.path_token.removesuffix("/"),
         *(value for key, value in request.query if key == "token"),
         bearer.strip() if scheme.lower() == "bearer" else "",
         request.headers.get("X-Bridge-Token"),
@@ -169,7 +172,7 @@ class Signed:
     signatures: Sequence[str]
     message: bytes
     stamp: str = ""
-    otherwise: Sequence[bytes] = ()
+    otherwise: Iterable[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,8 @@ class HmacScheme:
         given = [_bytes(value) for value in signed.signatures if value]
         if not given:
             raise Unauthorized("signature", "The signature is missing")
-        messages = (signed.message, *signed.otherwise)
+        # One at a time: each may be as large as the body.
+        messages = chain((signed.message,), signed.otherwise)
         usable = [secret for secret in secrets if self.key(secret)]
         expected = [self.sign(message, secret).encode() for message in messages for secret in usable]
         if not any([same(one, other) for one in given for other in expected]):  # noqa: C419 - no early end
