@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def roomless(any_steps: Steps) -> Steps:
     """Give steps whose accept does not look for headroom first, as between two looks."""
-    any_steps.ledger._headroom = Headroom(any_steps.redis, every=3600)
-    any_steps.ledger._headroom.check()
+    any_steps.ledger._room.headroom = Headroom(any_steps.redis, every=3600)
+    any_steps.ledger._room.headroom.check()
     return any_steps
 
 

@@ -215,7 +215,7 @@ def test_a_nearly_full_server_lets_finished_bodies_go_before_it_takes_nothing(st
     events = [steps.record(DONE, keep(ledger, f"k{number}", 50_000)) for number in range(40)]
     memory: Any = steps.redis.info("memory")
     steps.redis.config_set("maxmemory", str(int(memory["used_memory"] * 1.05)))
-    ledger._headroom.forget()
+    ledger._room.headroom.forget()
 
     try:
         newest = keep(ledger, "new", 10)

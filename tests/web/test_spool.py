@@ -102,7 +102,7 @@ def test_a_full_redis_spools_and_writes_nothing(
     before = post(app).get_json()["event"]
     configured("maxmemory", "1")
     between_two_looks = post(app, "Second")
-    parts(app).ledger._headroom._asked = -1e9
+    parts(app).ledger._room.headroom._asked = -1e9
     after_a_look = post(app, "Third")
 
     assert [one.get_json()["status"] for one in (between_two_looks, after_a_look)] == ["accepted"] * 2

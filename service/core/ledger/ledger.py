@@ -8,7 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from service.core.durability import Durability
-from service.core.errors import Forbidden, NoSuchEvent, NotDurable, StaleToken, StoreFull, Unavailable
+from service.core.errors import Forbidden, NoSuchEvent, NotDurable, StaleToken, Unavailable
 from service.core.ledger.ids import marker_of, new_event_id
 from service.core.ledger.model import (
     Acceptance,
@@ -22,12 +22,13 @@ from service.core.ledger.model import (
     clean,
 )
 from service.core.ledger.reader import Reader
+from service.core.ledger.room import Room
 from service.core.ledger.scripts import Scripts
 from service.core.request import Headers, InboundRequest
-from service.core.store import PREFIX, Headroom
+from service.core.store import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
@@ -38,12 +39,7 @@ if TYPE_CHECKING:
 
 _HOUR_MS = 3_600_000
 _SHOWN = 200
-# Long after any accept that is still on its way has ended.
-_ORPHAN_AGE = 3600
 _RETRY_AFTER = 5
-# How many bodies at a time give way to a new one, and how often that is tried for it.
-_GIVE_WAY = {"heavy": 4, "bodies": 200}
-_ROUNDS = 20
 # Claims that never began an attempt before an event counts as poison.
 MAX_UNBEGUN = 3
 
@@ -67,7 +63,7 @@ class Ledger(Reader):
         self._keeping = keeping or Keeping()
         self._blobs = blobs
         self._scripts = Scripts(redis, prefix)
-        self._headroom = Headroom(redis)
+        self._room = Room(redis, self._scripts, blobs, self._keeping, prefix=prefix)
 
     def accept(
         self, request: InboundRequest, *, channel: str, source: str, lane: Lane, parts: Sequence[Part]
@@ -118,10 +114,10 @@ class Ledger(Reader):
         Gives each part's event, the first one's for a repeat. Raises StoreFull where there is no room, or
         Unavailable where nobody confirms in time that it is safe.
         """
-        self._with_room(self._headroom.check, "bodies")
+        self._room.check()
         request, in_blob = parcel.record["id"], parcel.record["blob"]
         if in_blob:
-            self._with_room(lambda: self._blobs.put(request, parcel.body), "heavy")
+            self._room.put(request, parcel.body)
         try:
             answer = json.loads(
                 self._write("accept", json.dumps(parcel.record), b"" if in_blob else parcel.body)
@@ -253,33 +249,7 @@ class Ledger(Reader):
 
     def purge(self, most: int = 200) -> int:
         """Age out what is finished; gives how many bodies left the blob store."""
-        _, gone = self._purge(most)
-        unneeded = gone | self._orphans()
-        for key in unneeded:
-            self._blobs.delete(key)
-        return len(unneeded)
-
-    def _purge(self, most: int, crowded: str = "") -> tuple[int, set[str]]:
-        """Give how many bodies of the crowded set went to make room, and the blobs that nobody needs now."""
-        day = 24 * _HOUR_MS
-        made, *gone = self._scripts.run(
-            "purge", self._keeping.bodies_days * day, self._keeping.summaries_days * day, most, crowded
-        )
-        return made, {request.decode() for request in gone}
-
-    def _with_room(self, step: Callable[[], None], crowded: str) -> None:
-        """Take a step; while there is no room for it, the oldest bodies of finished events give way."""
-        for _ in range(_ROUNDS):
-            try:
-                return step()
-            except StoreFull:
-                made, gone = self._purge(_GIVE_WAY[crowded], crowded)
-                for key in gone:
-                    self._blobs.delete(key)
-                if not made:
-                    raise
-                self._headroom.forget()
-        return step()
+        return self._room.purge(most)
 
     def wait(self, seconds: float) -> None:
         """Return when something was accepted or replayed, or after so many seconds."""
@@ -307,14 +277,6 @@ class Ledger(Reader):
             self.durability.forget()
             raise NotDurable(f"The ledger did not confirm in time that this is safe ({plan.mode})")
         return answer
-
-    def _orphans(self) -> set[str]:
-        """Give the bodies whose accept never went through: nobody was told that they are safe."""
-        keys = list(self._blobs.older_than(_ORPHAN_AGE))
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.exists(f"{self._prefix}request:{key}")
-            return {key for key, there in zip(keys, pipeline.execute(), strict=True) if not there}
 
     def _keys(self, channel: str, keys: Sequence[Key]) -> list[tuple[str, int]]:
         vendor = self._keeping.dedupe_days * 24 * _HOUR_MS
