@@ -105,6 +105,15 @@ def load_channel(source: str) -> Channel:
     return Channel(source, table, float(table.pop("now")), key)
 
 
+def channel_toml(source: str, *, api_url: str = "") -> str:
+    """Give the folder's channel as it stands in bridge.toml; its vendor's API may stand elsewhere."""
+    text = (FIXTURES / source / "channel.toml").read_text("utf-8")
+    own = load_channel(source).table.get("api_url")
+    if api_url and own:
+        text = text.replace(own, api_url)
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key =")))
+
+
 def _as_bytes(value: str | list[str] | None) -> tuple[bytes, ...]:
     values = [value] if isinstance(value, str) else value or []
     return tuple(each.encode() for each in values)

@@ -21,7 +21,7 @@ from service.core.memory import Forgetful
 from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
 from service.core.source import Key, Part
-from tests.fixtures_http import FIXTURES, Case, calls_back, cases, load_channel, sign_again
+from tests.fixtures_http import FIXTURES, Case, calls_back, cases, channel_toml, load_channel, sign_again
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -43,16 +43,9 @@ ANSWERS = {200, 303, 401, 404, 413, 415, 422, 503}
 
 def client_of(source: str, redis: Redis, *, api_url: str = "") -> FlaskClient:
     """Give a client of the app with the source's channel; its vendor's API may stand elsewhere."""
-    channel = load_channel(source)
-    text = (FIXTURES / source / "channel.toml").read_text("utf-8")
-    if api_url and "api_url" in channel.table:
-        text = text.replace(channel.table["api_url"], api_url)
-    table = "".join(
-        line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key ="))
-    )
-    config = load_config(HEAD + table, environ={})
+    config = load_config(HEAD + channel_toml(source, api_url=api_url), environ={})
     settings = load_settings({"BRIDGE_PUBLIC_URL": ORIGIN})
-    return create_app(settings, config, redis, clock=channel.clock).test_client()
+    return create_app(settings, config, redis, clock=load_channel(source).clock).test_client()
 
 
 def source_of(name: str) -> Source:

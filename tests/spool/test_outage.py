@@ -10,17 +10,15 @@ import pytest
 from config.channels import load_config
 from config.settings import load_settings
 from service.app import create_app
-from service.core import signing
 from service.core.capture import ORIGIN
 from service.core.drainer import Drainer
-from service.core.errors import UnreadableError
-from service.core.events import InboundEventSchema
 from service.core.ledger.ids import marker_of
-from service.core.source import Key, Part
-from tests.fixtures_http import FIXTURES, Case, cases, load_channel
+from tests.fixtures_http import Case, cases, channel_toml, load_channel
+from tests.sources.test_contract import parsed
+from tests.vendor_api import vendors_running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from flask.testing import FlaskClient
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
     from service.web import Web
     from tests.spool.conftest import Outage
+    from tests.vendor_api import VendorStandIn
 
 TOKEN = "the-api-token"
 CONFIG = """
@@ -87,27 +86,6 @@ def said(response: TestResponse) -> tuple[int, str, str]:
     assert response.headers["X-Bridge-Event"] == body["event"]
     assert response.headers["X-Bridge-Status"] == body["status"]
     return response.status_code, body["status"], body["event"]
-
-
-def head_of(source: str) -> str:
-    text = (FIXTURES / source / "channel.toml").read_text("utf-8")
-    table = "".join(
-        line for line in text.splitlines(keepends=True) if not line.startswith(("now =", "key ="))
-    )
-    return CONFIG.partition("[[channels]]")[0] + "[[channels]]\n" + table
-
-
-def parsed(web: Web, event: str) -> Any:  # noqa: ANN401 - as in a golden file
-    found = web.ledger.event(event)
-    kept = web.ledger.request(found)
-    assert kept is not None
-    try:
-        part = Part((Key(found.dedupe),), found.slice)
-        return InboundEventSchema().dump(
-            web.doors[found.channel].source.parse(signing.from_ledger(kept), part)
-        )
-    except UnreadableError as error:
-        return f"unreadable: {error}"
 
 
 def test_what_comes_in_an_outage_is_in_the_ledger_once_with_every_repeat(door: Door, outage: Outage) -> None:
@@ -219,11 +197,21 @@ def test_an_error_that_is_not_redis_being_away_is_503_and_not_spooled(door: Door
     assert door.web.spool.waiting() == 0
 
 
+@pytest.fixture
+def vendors() -> Iterator[VendorStandIn]:
+    with vendors_running() as stand_in:
+        yield stand_in
+
+
 def test_every_source_answers_as_ever_and_what_it_kept_is_what_came(
-    doors: Callable[..., Door], outage: Outage
+    doors: Callable[..., Door], outage: Outage, vendors: VendorStandIn
 ) -> None:
     kept = sorted((case for case in cases() if case.outcome in {"accepted", "duplicate"}), key=str)
-    opened = {name: doors(head_of(name), load_channel(name).clock) for name in {case.source for case in kept}}
+    head = CONFIG.partition("[[channels]]")[0] + "[[channels]]\n"
+    opened = {
+        name: doors(head + channel_toml(name, api_url=vendors.url(name)), load_channel(name).clock)
+        for name in {case.source for case in kept}
+    }
     given: list[tuple[Case, Door, str]] = []
     outage.begin()
 
@@ -248,4 +236,4 @@ def test_every_source_answers_as_ever_and_what_it_kept_is_what_came(
     outage.end()
     next(iter(opened.values())).drain()
     for case, door, event in given:
-        assert parsed(door.web, event) == case.golden["event"], case
+        assert parsed(door.client, event) == case.golden["event"], case
