@@ -107,7 +107,7 @@ def _read(request: InboundRequest) -> _Rows:
 def _parts(rows: _Rows, ids: Sequence[str], *, shared: bool = False) -> list[Part]:
     """Give each row, known by the first of these columns that it has.
 
-    _Rows of one table have one id, and so they have in one list; `shared` says that they may come one
+    Rows of one table have one id, and so they have in one list; `shared` says that they may come one
     by one as well. Then the id is good with what the row says only.
     """
     parts = []
