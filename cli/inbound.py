@@ -290,7 +290,8 @@ def _door(doors: Mapping[str, Door], channel: str) -> Door:
 
 def _locks(door: Door) -> list[str]:
     locks = door.source.options.locks
-    named = {"signature": locks.secrets, "basic": locks.basic, "token": locks.tokens}
+    signed = locks.secrets or door.source.options.topics
+    named = {"signature": signed, "basic": locks.basic, "token": locks.tokens}
     return [name for name, values in named.items() if values] or ["public"]
 
 

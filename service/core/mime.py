@@ -31,7 +31,8 @@ MAX_LINES = 2_000_000
 # So much of a part the library reads itself.
 _SHOWN = 65_536
 
-_NESTING = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.IGNORECASE | re.MULTILINE)
+# The library ends a line at a bare carriage return, too.
+_NESTING = re.compile(rb"(?:^|[\r\n])content-type:\s*(?:multipart|message)/", re.IGNORECASE)
 _BLANK = re.compile(rb"\n\r?\n")
 
 

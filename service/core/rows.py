@@ -61,11 +61,10 @@ class RowsSource(Source):
     # Columns that may hold the vendor's own id, the likeliest first.
     id_columns: ClassVar[tuple[str, ...]]
     # The rows of one table have one id, and may come one by one as well.
-    id_is_shared: ClassVar[bool] = False
 
     def identify(self, verified: Verified) -> list[Part]:
         """Give each row, known by its id or else by what it says."""
-        return _parts(_read(verified.request), self._ids(), shared=self.id_is_shared)
+        return _parts(_read(verified.request), self._ids())
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event of one row."""
@@ -104,18 +103,15 @@ def _read(request: InboundRequest) -> _Rows:
     return _Rows(batch(value, "rows"), files)
 
 
-def _parts(rows: _Rows, ids: Sequence[str], *, shared: bool = False) -> list[Part]:
-    """Give each row, known by the first of these columns that it has.
+def _parts(rows: _Rows, ids: Sequence[str]) -> list[Part]:
+    """Give each row, known by the first of these columns that it has, with what it says.
 
-    Rows of one table have one id, and so they have in one list; `shared` says that they may come one
-    by one as well. Then the id is good with what the row says only.
+    The rows of one table share an id, and a document whose layout was mended comes again under its own.
     """
     parts = []
     for place, row in enumerate(rows.rows):
         told = _id(row, ids)
-        key = vendor_key("document", told) if told else canonical_key(row)
-        if told and (shared or len(rows.rows) > 1):
-            key = vendor_key("document", f"{told}:{_content(row, ids)}")
+        key = vendor_key("document", f"{told}:{_content(row, ids)}") if told else canonical_key(row)
         parts.append(Part((key,), str(place)))
     return parts
 

@@ -28,8 +28,9 @@ class ContactForm7(Source):
     Authentication: the plugin does not sign. The channel's `token`, in the URL's path or in a header
     `X-Bridge-Token`, which the plugin can set.
 
-    Identity: `_serial_number` (of the plugin Flamingo) if the author adds it; else a hash of what was
-    filled in, for a day: who sees an error and sends again makes one ticket.
+    Identity: a hash of what was filled in, for a day: who sees an error and sends again makes one
+    ticket. With `_serial_number` (of the plugin Flamingo), if the author adds it, for good; alone it says
+    nothing, for each form counts anew, and goes back when messages are deleted.
 
     Answers: 200 to 205 are successes. The visitor waits, 30 s at most, and is told of a failure.
 
@@ -46,11 +47,12 @@ class ContactForm7(Source):
     content_types = ("application/json", "text/plain", URLENCODED)
 
     def identify(self, verified: Verified) -> list[Part]:
-        """Give the submission, known by its serial number, else by what was filled in."""
+        """Give the submission, known by what was filled in, and by its serial number if it has one."""
         body = read_fields(verified.request)
         serial = first_text(body, _SERIAL)
         filled = {key: value for key, value in body.items() if not steers(key)}
-        return [Part((vendor_key("serial", serial) if serial else canonical_key(filled),))]
+        key = canonical_key(filled)
+        return [Part((vendor_key("serial", f"{serial} {key.value}") if serial else key,))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event: each field under its name."""

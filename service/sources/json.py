@@ -40,8 +40,8 @@ class Json(Source):
 
     Authentication: the channel's `token` (path, `?token=`, `X-Bridge-Token`, bearer) or `basic`.
 
-    Identity: `Idempotency-Key`, else `webhook-id`, else `submission_id` or `id` in the body, else a
-    hash of the content, for a day.
+    Identity: `Idempotency-Key`, else `webhook-id`, else `submission_id` in the body, else a hash of the
+    content, for a day; for good where the body has an `id`.
 
     Answers: 422 with the fields that are wrong, as application/problem+json; 200 once it is safe.
 
@@ -61,10 +61,16 @@ class Json(Source):
         told = {
             "idempotency": headers.get("Idempotency-Key").strip(),
             "webhook": headers.get("webhook-id").strip(),
-            "submission": scalar_text(body.get("submission_id")) or scalar_text(body.get("id")),
+            "submission": scalar_text(body.get("submission_id")),
         }
-        key = next((vendor_key(kind, value) for kind, value in told.items() if value), None)
-        return [Part((key or canonical_key(body),))]
+        key, content = (
+            next((vendor_key(kind, value) for kind, value in told.items() if value), None),
+            canonical_key(body),
+        )
+        if key is None and (own := scalar_text(body.get("id"))):
+            # Often a person's or a form's: good for this content alone.
+            key = vendor_key("id", f"{own} {content.value}")
+        return [Part((key or content,))]
 
     def parse(self, verified: Verified, part: Part) -> InboundEvent:
         """Make the event; raises Invalid naming each field that is wrong."""

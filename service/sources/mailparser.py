@@ -29,4 +29,3 @@ class Mailparser(RowsSource):
     name = "mailparser"
     label = "Mailparser"
     id_columns = ("id", "document id")
-    id_is_shared = True

@@ -11,8 +11,8 @@ class Parseur(RowsSource):
     Authentication: none of Parseur's own: a `token` in the URL's path, or a custom header
     `Authorization: Bearer …` with the channel's `token`.
 
-    Identity: `DocumentID`; with a hash of the row where a list of table rows has one id. The column
-    that `fields = { id = "…" }` names goes before it. Else a hash of the row, for a day.
+    Identity: `DocumentID`, or the column that `fields = { id = "…" }` names, with a hash of the row: the
+    rows of a table share an id, and a corrected document keeps it. Else a hash of the row, for a day.
 
     Fields: e-mail, name, subject and message are found by what the fields are called, or named in the
     channel's `fields`; the rest is told as it is. A mail without the `email` or `body` that the channel

@@ -73,7 +73,9 @@ class Sparkpost(Source):
         raw = content["email_rfc822"] or ""
         if content["email_rfc822_is_base64"] and raw:
             whole = base64_bytes(raw)
-            return mail_event(read_mail(whole, recipient=recipient, envelope_from=sender))
+            if whole:
+                return mail_event(read_mail(whole, recipient=recipient, envelope_from=sender))
+            raw = ""
         told = bool(content["text"] or content["html"])
         headers = header_pairs(content["headers"])
         if not (raw or told or headers):

@@ -11,8 +11,8 @@ class Zapier(RowsSource):
     Authentication: none of Zapier's own: a `token` in the URL's path or as a bearer, or the action's
     "Basic Auth" and the channel's `basic`.
 
-    Identity: `id` or `zap_meta_id` if the Zap sends one, or the column that
-    `fields = { id = "…" }` names; else a hash of the content, for a day.
+    Identity: `id` or `zap_meta_id` if the Zap sends one, or the column that `fields = { id = "…" }`
+    names, with a hash of the content; else that hash, for a day.
 
     Fields: e-mail, name, subject and message are found by what the fields are called, or named in the
     channel's `fields`; the rest is told as it is. A mail without the `email` or `body` that the channel

@@ -13,6 +13,7 @@ import pytest
 
 from config.channels import Channel
 from service.core.capture import ORIGIN
+from service.core.errors import UnreadableError
 from service.core.events import Sender
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_headers import MAX_HEADER, addresses, base_address
@@ -431,3 +432,12 @@ def test_10_a_mail_in_base64_with_lines_of_any_length_is_read() -> None:
     event = event_of(b"Content-Transfer-Encoding: base64", b"", encoded[:50], encoded[50:])
 
     assert event.body == "Grüße" * 100
+
+
+def test_nesting_behind_bare_carriage_returns_is_counted_and_never_an_error() -> None:
+    deep = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\r--b%d\r" % (level, level) for level in range(1000)
+    )
+
+    with pytest.raises(UnreadableError, match="parts in the mail"):
+        read_mail(deep)

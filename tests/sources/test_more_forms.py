@@ -59,6 +59,12 @@ def test_hubspots_signatures_are_as_computed_elsewhere(headers: dict[str, str]) 
     source("hubspot").verify(to_hubspot(**headers))
 
 
+def test_opnforms_signature_is_as_computed_elsewhere() -> None:
+    computed = "sha256=7c5e89d59d62d7d240c034fcf7976a6ac64de1ee5a07fd0bab3d26500d00c89b"
+
+    source("opnform").verify(request("application/json", BODY, X_Webhook_Signature=computed))
+
+
 @pytest.mark.parametrize("stamp", ["", "hello", "-1", "1700000000000.0", "1" * 30, "1699999699999", "\ud800"])
 def test_hubspots_time_must_be_one_and_near(stamp: str) -> None:
     signed = source("hubspot").sign(to_hubspot(), b"test-secret-0123456789")

@@ -47,7 +47,7 @@ class JwsScheme:
 
     def _check_claims(self, request: InboundRequest, head: dict[str, Any], claims: dict[str, Any]) -> None:
         told = str(claims.get("sha256", "")).lower().encode()
-        if head.get("alg") != "HS256" or claims.get("iss") != self.issuer:
+        if head.get("alg") != "HS256" or claims.get("iss", self.issuer) != self.issuer:
             raise Unauthorized("signature", "The token is not one of the vendor's")
         if not same(told, hashlib.sha256(request.body).hexdigest().encode()):
             raise Unauthorized("signature", "The signature is another body's")
