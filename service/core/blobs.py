@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from service.core.errors import StoreFull, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from redis import Redis
@@ -35,6 +36,24 @@ class Blobs(Protocol):
     def older_than(self, seconds: float) -> Iterable[str]:
         """Give the keys of bodies kept for longer than that."""
         ...
+
+    def in_the_way(self, size: int, sparable: Sequence[str]) -> Sequence[str] | None:
+        """Give which of these have to go, from the first on, so that a body of that size has room.
+
+        None where it would have none without all of them.
+        """
+        ...
+
+
+def _enough(missing: int, sizes: Iterable[tuple[str, int]]) -> list[str] | None:
+    """Give the first keys whose sizes together are the bytes that are missing."""
+    taken = []
+    for key, size in sizes:
+        if missing <= 0:
+            break
+        taken.append(key)
+        missing -= size
+    return taken if missing <= 0 else None
 
 
 # One step, so that two processes cannot pass the cap together. Gives 0 where it is reached.
@@ -72,8 +91,8 @@ class RedisBlobs:
         """Keep the body; raises StoreFull where the cap is reached."""
         if not self._put(keys=[self._key(key), self._sizes(), self._times()], args=[data, key, self._cap]):
             raise StoreFull(
-                "The store for large bodies is full of events that are not finished: raise ledger.blob_cap, "
-                "replay or discard dead letters",
+                "The store for large bodies has no room for this one: raise ledger.blob_cap, or replay or "
+                "discard dead letters",
                 60,
             )
 
@@ -95,6 +114,12 @@ class RedisBlobs:
         """Give the keys of bodies kept for longer than that, by Redis's clock."""
         now: int = self._redis.time()[0]
         return [key.decode() for key in self._redis.zrangebyscore(self._times(), "-inf", now - seconds)]
+
+    def in_the_way(self, size: int, sparable: Sequence[str]) -> list[str] | None:
+        """Give which of these have to go for a body of that size, by the cap."""
+        sizes = {key.decode(): int(value) for key, value in self._redis.hgetall(self._sizes()).items()}
+        missing = sum(sizes.values()) + size - self._cap
+        return _enough(missing, ((key, sizes.get(key, 0)) for key in sparable))
 
 
 class DirectoryBlobs:
@@ -154,3 +179,15 @@ class DirectoryBlobs:
                     if file.stat().st_mtime < limit:
                         found.append(file.name.lstrip("."))
         return found
+
+    def in_the_way(self, size: int, sparable: Sequence[str]) -> list[str] | None:
+        """Give which of these have to go for a body of that size, by what the disk has free."""
+        with suppress(OSError):
+            missing = size - shutil.disk_usage(self._folder).free
+            return _enough(missing, ((key, self._size(key)) for key in sparable))
+        return None
+
+    def _size(self, key: str) -> int:
+        with suppress(OSError):
+            return (self._folder / key).stat().st_size
+        return 0

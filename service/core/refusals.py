@@ -81,5 +81,5 @@ class Refusals:
             last = datetime.fromtimestamp(int(at) / 1000, UTC)
             newest = ledger.events(channel=channel, limit=1).events
             if now - last < _DAY and not (newest and newest[0].received >= last):
-                found.append(TurnedAway(channel, reason, counts[channel, reason], last))
+                found.append(TurnedAway(channel, reason, counts.get((channel, reason), 1), last))
         return sorted(found, key=lambda each: each.last, reverse=True)

@@ -126,7 +126,8 @@ class Headroom:
         self._every = every
         self._clock = clock
         self._asked = -every
-        self._nearly_full = False
+        # How many bytes the server is beyond what may be filled.
+        self.excess = 0
 
     def check(self) -> None:
         """Return if there is room; raises NearlyFull if not. Asks the server once in a while only."""
@@ -134,9 +135,9 @@ class Headroom:
         if now - self._asked >= self._every:
             memory: dict[str, Any] = self._redis.info("memory")
             used, limit = int(memory.get("used_memory", 0)), int(memory.get("maxmemory", 0))
-            self._nearly_full = _ratio(used, limit) >= NEARLY_FULL
+            self.excess = used - int(limit * NEARLY_FULL) if limit else 0
             self._asked = now
-        if self._nearly_full:
+        if self.excess > 0:
             raise NearlyFull("The ledger is nearly full", 60)
 
     def forget(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +70,21 @@ def test_a_full_disk_has_no_room_and_keeps_nothing_half(
         DirectoryBlobs(tmp_path).put("a1", b"body")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_says_what_has_to_go_by_what_the_disk_has_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    for key in ("a1", "b2", "c3"):
+        blobs.put(key, b"x" * 10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=5))
+
+    assert blobs.in_the_way(5, ["a1"]) == []
+    assert blobs.in_the_way(20, ["gone", "a1", "b2", "c3"]) == ["gone", "a1", "b2"]
+    assert blobs.in_the_way(50, ["a1", "b2", "c3"]) is None
+    monkeypatch.undo()
+    assert DirectoryBlobs(tmp_path / "nowhere").in_the_way(1, ["a1"]) is None
 
 
 def test_a_disk_that_cannot_be_read_says_so(tmp_path: Path) -> None:

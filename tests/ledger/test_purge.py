@@ -192,7 +192,7 @@ def test_what_is_not_finished_gives_way_to_nothing(steps: Steps) -> None:
     waiting, dead = keep(ledger, "waiting", 40), keep(ledger, "dead", 40)
     steps.record(REFUSED, dead)
 
-    with pytest.raises(StoreFull, match="not finished"):
+    with pytest.raises(StoreFull, match="no room for this one"):
         keep(ledger, "new", 40)
 
     assert all(ledger.request(ledger.event(event)) for event in (waiting, dead))
@@ -226,24 +226,74 @@ def test_a_nearly_full_server_lets_finished_bodies_go_before_it_takes_nothing(st
     assert ledger.request(ledger.event(events[0])) is None
 
 
-def test_a_server_that_is_full_of_other_things_is_not_asked_for_ever(steps: Steps) -> None:
+@pytest.mark.parametrize("size", [150, 70])
+def test_nothing_goes_for_what_would_have_no_room_without_it_either(steps: Steps, size: int) -> None:
+    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=100))
+    finished = steps.record(DONE, keep(ledger, "finished", 20))
+    keep(ledger, "waiting", 50)
+
+    with pytest.raises(StoreFull):
+        keep(ledger, "new", size)
+
+    assert ledger.request(ledger.event(finished)) is not None
+
+
+def test_a_batch_gives_way_when_all_of_it_is_finished(steps: Steps) -> None:
+    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=100))
+    request = InboundRequest("POST", "https://bridge.example/hooks/web", Headers(), b"x" * 60)
+    parts = [Part((Key("one"),), "0"), Part((Key("two"),), "1")]
+    one, two = ledger.accept(request, channel="web", source="form", lane="backlog", parts=parts).events
+    steps.record(DONE, one)
+
+    with pytest.raises(StoreFull):
+        keep(ledger, "new", 60)
+    kept = ledger.request(ledger.event(one))
+    steps.record(DONE, two)
+    keep(ledger, "new", 60)
+
+    assert kept is not None
+    assert [ledger.request(ledger.event(event)) for event in (one, two)] == [None, None]
+
+
+def test_a_server_that_something_else_fills_costs_few_bodies_and_once_in_a_while(steps: Steps) -> None:
+    ledger = steps.ledger = Ledger(steps.redis, RedisBlobs(steps.redis, prefix=PREFIX, cap=1))
+    now = [1000.0]
+    ledger._room._clock = lambda: now[0]
+    for number in range(250):
+        steps.record(DONE, keep(ledger, f"k{number}", 10))
+    steps.redis.set("another's", b"x" * 20_000_000)
+    steps.redis.config_set("maxmemory", "1")
+    ledger._room.headroom.forget()
+
+    def bodies_after_a_try() -> int:
+        with pytest.raises(StoreFull):
+            keep(ledger, "new", 10)
+        left: Any = steps.redis.zcard(f"{PREFIX}bodies")
+        return int(left)
+
+    try:
+        left = [bodies_after_a_try(), bodies_after_a_try()]
+        now[0] += 61
+        left.append(bodies_after_a_try())
+    finally:
+        steps.redis.config_set("maxmemory", "0")
+
+    assert left == [50, 50, 0]
+
+
+def test_a_blob_store_that_others_fill_again_is_not_asked_for_ever(steps: Steps) -> None:
     rounds: list[str] = []
 
-    class Counting(RedisBlobs):
-        """A store that is full whatever goes."""
+    class Contested(RedisBlobs):
+        """A store in which somebody else takes whatever room there is."""
 
         def put(self, key: str, data: bytes) -> None:
             rounds.append(key)
             raise StoreFull("full")
 
-        def delete(self, key: str) -> None:
-            pass
-
-    ledger = steps.ledger = heavy(steps, RedisBlobs(steps.redis, prefix=PREFIX, cap=10_000))
-    for number in range(100):
-        steps.record(DONE, keep(ledger, f"k{number}", 15))
+    ledger = heavy(steps, Contested(steps.redis, prefix=PREFIX, cap=1000))
 
     with pytest.raises(StoreFull):
-        keep(heavy(steps, Counting(steps.redis, prefix=PREFIX, cap=1)), "new", 60)
+        keep(ledger, "new", 60)
 
     assert len(rounds) == 21

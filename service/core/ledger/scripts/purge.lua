@@ -1,7 +1,6 @@
 -- purge: ARGV 2 = age in ms after finishing at which bodies go, 3 = the same for summaries, 4 = how many at
--- the most, 5 = the set from which the oldest bodies go now, to make room: '', 'heavy' (those in the blob store)
--- or 'bodies' (any). Finished events only. Gives how many bodies went for room, then the ids of requests whose
--- blob may go.
+-- the most, 5 = events whose bodies go now, to make room (JSON). Finished events only. Gives how many bodies went
+-- for room, then the ids of requests whose blob may go.
 local t = now()
 local blobs = {}
 local made = 0
@@ -30,9 +29,10 @@ local function drop_for_good(id)
   drop_body(id)
 end
 
-if ARGV[5] ~= '' then
-  -- The draft stays: it is small, and a look for a second ticket may come for it.
-  for _, id in ipairs(redis.call('ZRANGE', P .. ARGV[5], 0, ARGV[4] - 1)) do
+for _, id in ipairs(cjson.decode(ARGV[5])) do
+  -- Perhaps somebody has replayed it by now. The draft stays: it is small, and a look for a second ticket may
+  -- come for it.
+  if redis.call('ZSCORE', P .. 'bodies', id) then
     drop_body(id)
     made = made + 1
   end
