@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 MAX_FIELDS = 5000
+MAX_NAME = 1000
 # The parser's own limits are 8 header lines a part of 4 KB: a forwarded mail can have more.
 MAX_PART_HEADERS = 100
 MAX_PART_HEADER = 65_536
@@ -58,7 +60,7 @@ class Form:
 
     def all(self, name: str) -> list[bytes]:
         """Give every value of a field."""
-        return [value for key, value in self.fields if key == name]
+        return self._values.get(name, [])
 
     def raw(self, name: str) -> bytes:
         """Give the last value of a field, or nothing: some vendors repeat a field, and mean the last."""
@@ -70,16 +72,28 @@ class Form:
         return decode(self.raw(name))
 
     def __contains__(self, name: object) -> bool:
-        return any(key == name for key, _ in self.fields)
+        return name in self._values
+
+    @cached_property
+    def _values(self) -> dict[str, list[bytes]]:
+        # A form may have thousands of fields, and is asked for each of them.
+        values: dict[str, list[bytes]] = {}
+        for name, value in self.fields:
+            values.setdefault(name, []).append(value)
+        return values
 
 
 def read_form(request: InboundRequest) -> Form:
     """Parse the body by its content type; raises UnreadableError where it is not a form."""
     if request.content_type == URLENCODED:
-        return _urlencoded(request.body)
-    if request.content_type == MULTIPART:
-        return _multipart(_boundary(request), request.body)
-    raise UnreadableError(f"not a form: {request.content_type or 'no content type'}")
+        form = _urlencoded(request.body)
+    elif request.content_type == MULTIPART:
+        form = _multipart(_boundary(request), request.body)
+    else:
+        raise UnreadableError(f"not a form: {request.content_type or 'no content type'}")
+    if any(len(name) > MAX_NAME for name, _ in form.fields):
+        raise UnreadableError(f"a field's name is longer than {MAX_NAME} characters")
+    return form
 
 
 def without_fields(request: InboundRequest, names: Collection[str]) -> InboundRequest:

@@ -120,4 +120,5 @@ def _long_lists(value: object, path: str) -> Iterator[str]:
         yield path.removesuffix(".")
     elif isinstance(value, dict | list):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _long_lists(inner, f"{path}{name}.")
+            if isinstance(inner, dict | list):
+                yield from _long_lists(inner, f"{path}{name}.")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from service.core import mime
 from service.core.errors import UnreadableError
-from service.core.forms import MAX_FIELDS, MAX_LONE, Form, read_form
+from service.core.forms import MAX_FIELDS, MAX_LONE, MAX_NAME, Form, read_form
 from service.core.json_body import MAX_PIECES, read_json, read_object
 from service.core.request import Headers, InboundRequest
 from service.core.text import clean, first_line
@@ -49,6 +49,12 @@ def test_a_form_has_so_many_fields_and_so_many_escapes_of_nothing() -> None:
     assert loose.raw("a") == b"%" * MAX_LONE
     with pytest.raises(UnreadableError, match="not urlencoded"):
         form(b"a=" + b"%" * (MAX_LONE + 1))
+
+
+def test_a_name_is_no_longer_than_names_are() -> None:
+    assert form(b"a" * MAX_NAME + b"=x").text("a" * MAX_NAME) == "x"
+    with pytest.raises(UnreadableError, match="name is longer than"):
+        form(b"a" * (MAX_NAME + 1) + b"=x")
 
 
 @pytest.mark.parametrize("unit", ["[],", "{},", "1,", '"",', '"a":1,'])
