@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import form_event, names_of, text_of, uploads
+from service.core.answers import answered, form_event
 from service.core.events import Answer, File, Sender
 from service.core.finder import label_of
-from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, flatten, load, read_object, scalar_text
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import is_address
@@ -69,15 +69,15 @@ class Formbricks(Source):
         answers: list[Answer] = []
         files: list[File] = []
         for key, value in response["answers"].items():
-            found = uploads(value, _UPLOADS)
+            answer, found = answered(label_of(key), value, key, folders=_UPLOADS)
+            answers.append(answer)
             files += found
-            answers.append(Answer(label_of(key), names_of(found) or text_of(value), key))
         return form_event(
             answers,
             self.options.fields,
             hidden=_hidden(response),
             files=files,
-            origin=(response["survey"] or {}).get("title") or "",
+            origin=(response["survey"] or {}).get("title", ""),
             sender=_contact(response),
         )
 
@@ -108,7 +108,7 @@ def _contact(response: Mapping[str, Any]) -> Sender:
 
 
 class _Survey(Lenient):
-    title = fields.String(allow_none=True)
+    title = Text()
 
 
 class _Response(Lenient):
