@@ -72,11 +72,9 @@ def answered(
     is no text tells its own: the finder must not take it for words that somebody wrote.
     """
     found = files_of(value) or uploads(value, folders)
-    own = "name" if _name_parts(value) else "file" if found else ""
-    return (
-        Answer(label, names_of(found) or text_of(value), key, own or kind or _KINDS.get(type(value), "")),
-        found,
-    )
+    own = "file" if found else _KINDS.get(type(value), "")
+    kind = "name" if _name_parts(value) else kind or own
+    return Answer(label, names_of(found) or text_of(value), key, kind), found
 
 
 def is_link(value: object) -> bool:

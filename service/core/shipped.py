@@ -53,7 +53,11 @@ def shipped_event(
         text, found = read(field)
         files += found
         label = field["label"] or field["key"] or UNASKED
-        answers.append(Answer(label, names_of(found) or text, field["key"], field["type"].lower()))
+        answers.append(
+            Answer(
+                label, names_of(found) or text, field["key"], field["type"].lower() or "file" * bool(found)
+            )
+        )
     return form_event(
         answers,
         mapping,

@@ -32,17 +32,18 @@ BODY = frozenset(
         *("question", "request", "inquiry", "enquiry", "issue", "problem"),
     )
 )
-# Labels that ask for one of these and say nothing more. `Answer` stands where there is no question.
-_PLAIN = EMAIL | NAME | FIRST | LAST | SUBJECT | BODY | {"", "answer", "field", "field key"}
-
 _WORDS = re.compile(r"[^a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _POSSESSIVE = frozenset({"your", "my", "contact", "sender", "customer", "requester", "user"})
 _ASKING = _POSSESSIVE | {
     *("what", "whats", "is", "s", "are", "and", "the", "a", "an", "our", "us", "may", "can", "we", "have"),
-    *("please", "enter", "provide", "give", "tell", "type", "ask", "leave", "work", "business"),
-    *("personal", "private", "valid", "preferred", "primary", "main"),
+    *("please", "enter", "provide", "give", "tell", "type", "ask", "leave", "valid"),
 }
+# They leave it the person's own, and say more than that all the same.
+_WHICH = frozenset({"work", "business", "personal", "private", "preferred", "primary", "main"})
+# Labels that ask for one of these and say nothing more. `Answer` stands where there is no question.
+_PLAIN = EMAIL | NAME | FIRST | LAST | SUBJECT | BODY | _POSSESSIVE
+_PLAIN |= {"", "answer", "field", "from", "from email", "from address", "from name"}
 _AFTER = frozenset({"required", "optional", "mandatory", "please", "here"})
 # The number of a field: `q3_email`, "Field 3".
 _NUMBER = re.compile(r"[qf]?[0-9]+")
@@ -67,7 +68,7 @@ def called(answer: Answer) -> set[str]:
 
 def is_plain(label: str) -> bool:
     """Say whether a label says nothing but that it asks for an address, a name, a subject or a message."""
-    return not _PLAIN.isdisjoint(_names(label, numbers=False))
+    return not _PLAIN.isdisjoint(_names(label, plain=True))
 
 
 def asks_for(label: str, called_so: AbstractSet[str]) -> bool:
@@ -114,15 +115,18 @@ def is_message(answer: Answer) -> bool:
     return not _MESSAGE.isdisjoint(word for name in called(answer) for word in name.split())
 
 
-def _names(text: str, *, numbers: bool = True) -> set[str]:
-    """Give the plain words of a key or label: all but `your`, and without what only asks."""
+def _names(text: str, *, plain: bool = False) -> set[str]:
+    """Give the plain words of a key or label: all but `your`, and without what only asks.
+
+    `plain` leaves the number of a field out as well, but not which of several it is.
+    """
     # `fields[email]` is the field `email`.
     inner = text.rpartition("[")[2].rstrip("]") or text
-    words = [word for word in _split(inner) if numbers or not _NUMBER.fullmatch(word)]
+    words = [word for word in _split(inner) if not (plain and _NUMBER.fullmatch(word))]
     asking = list(words)
     while len(asking) > 1 and asking[-1] in _AFTER:
         asking.pop()
-    return {_after(words, _POSSESSIVE), _after(asking, _ASKING)}
+    return {_after(words, _POSSESSIVE), _after(asking, _ASKING if plain else _ASKING | _WHICH)}
 
 
 def _after(words: list[str], leading: AbstractSet[str]) -> str:

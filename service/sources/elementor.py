@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from service.core.answers import ANYWHERE, UPLOADS, called, form_event, names_of, text_of, uploads
@@ -83,7 +84,7 @@ def _told(body: dict[str, Any]) -> tuple[list[Answer], list[Answer], list[File]]
         folders = ANYWHERE if answer.kind == "upload" else UPLOADS
         found = uploads(value, folders) if answer.kind != "meta" else []
         files += found
-        told = Answer(answer.label, names_of(found) or answer.value, answer.key, answer.kind)
+        told = replace(answer, value=names_of(found), kind="file") if found else answer
         (hidden if answer.kind in {"hidden", "meta"} else answers).append(told)
     return answers, hidden, files
 
