@@ -124,13 +124,10 @@ class Finder:
         """Give the place of the field meant for the message: where somebody could write one."""
         return self._find("body", BODY, "", fits=is_textual)
 
-    def body(self) -> str:
-        """Give the message, below its question where that says more than `Message`."""
+    def asked(self) -> str:
+        """Give the question that the message answers, where it says more than `Message`."""
         place = self.body_at()
-        if place is None:
-            return ""
-        label, value = self.answers[place].label, self.answers[place].value
-        return value if is_plain(label) else f"{label}\n{value}"
+        return "" if place is None or self.unasked(place) is not None else self.answers[place].label
 
     def subject(self) -> str:
         """Give the subject: of its field, or the first line of the message or else of the longest text."""

@@ -135,7 +135,7 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
     sender, used = _sender(finder, at)
     body_at = _first(at, _TEXT) if finder.body_at() is None else finder.body_at()
     html_at = _first(known, _HTML)
-    body = finder.body() or (rest[body_at].value if body_at is not None else "")
+    body = rest[body_at].value if body_at is not None else ""
     if not body and html_at is not None:
         body = html_to_text(answers[html_at].value)
     subject_at = finder.subject_at()
@@ -148,6 +148,7 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
         sender=sender,
         subject=subject,
         body=body,
+        asked=finder.asked(),
         answers=told,
         placed=placed,
         files=rows.files,

@@ -53,11 +53,8 @@ def shipped_event(
         text, found = read(field)
         files += found
         label = field["label"] or field["key"] or UNASKED
-        answers.append(
-            Answer(
-                label, names_of(found) or text, field["key"], field["type"].lower() or "file" * bool(found)
-            )
-        )
+        kind = field["type"].lower() or ("file" if found else "")
+        answers.append(Answer(label, names_of(found) or text, field["key"], kind))
     return form_event(
         answers,
         mapping,

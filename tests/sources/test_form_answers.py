@@ -12,6 +12,7 @@ from service.core.answers import form_event
 from service.core.errors import UnreadableError
 from service.core.events import Answer, Sender
 from service.core.forms import MAX_FIELDS, URLENCODED
+from service.core.mapping.text import render
 from service.core.signing import from_ledger
 from tests.sources.test_form_vendors import SECRET, request, source
 
@@ -114,7 +115,7 @@ def test_the_question_of_a_message_stands_above_it() -> None:
 
     event = form_event(answers, {})
 
-    assert event.body == "What did you see in the lobby?\nWater.\nLots of it."
+    assert (event.asked, event.body) == ("What did you see in the lobby?", "Water.\nLots of it.")
     assert (event.subject, event.answers) == ("Water.", ())
     assert event.placed == tuple(answers)
 
@@ -123,7 +124,18 @@ def test_the_question_of_a_message_stands_above_it() -> None:
     "label", ["Message", "Your message", "What happened?", "Description *", "Q5 message", "Answer"]
 )
 def test_a_label_that_says_nothing_more_is_not_told(label: str) -> None:
-    assert form_event([Answer(label, "Water.", "message")], {}).body == "Water."
+    event = form_event([Answer(label, "Water.", "message")], {})
+
+    assert (event.asked, event.body) == ("", "Water.")
+
+
+def test_the_ticket_has_the_question_above_the_message_and_nothing_twice() -> None:
+    event = form_event([Answer("What leaks?", "The tap.\nAgain.", "message")], {})
+
+    text = render(event, marker="refsb-1", channel_name="c", source_label="s", limit=5000)
+
+    assert text.startswith("What leaks?\nThe tap.\nAgain.\n\n---")
+    assert text.count("The tap.") == 1
 
 
 def test_the_questions_of_subject_and_name_stay_where_they_say_more() -> None:
@@ -163,7 +175,9 @@ def test_the_questions_of_subject_and_name_stay_where_they_say_more() -> None:
     ],
 )
 def test_no_vendors_question_is_lost(name: str, body: dict[str, Any]) -> None:
-    assert parsed(name, body).body == "ASKED\nWet."
+    event = parsed(name, body)
+
+    assert (event.asked, event.body) == ("ASKED", "Wet.")
 
 
 @pytest.mark.parametrize(
@@ -493,4 +507,4 @@ def test_a_parsers_question_is_kept_as_a_forms_is() -> None:
 
     assert event.sender.email == "bo@example.com"
     assert asked(event) == [("Landlord email", "bo@example.com")]
-    assert event.body == "What did you see\nWet."
+    assert (event.asked, event.body) == ("What did you see", "Wet.")
