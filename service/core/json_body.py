@@ -46,6 +46,17 @@ class Text(fields.Field[str]):
         return scalar_text(value)
 
 
+class Table(fields.Field[dict[str, Any]]):
+    """What stands beside the answers, by names: anything but an object is as good as nothing."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base class's
+        super().__init__(load_default=dict, **options)
+
+    def deserialize(self, value: Any, *_: object, **__: object) -> dict[str, Any]:  # noqa: ANN401 - JSON is any
+        """Give the object; an empty one for all else, and where there is none."""
+        return value if isinstance(value, dict) else {}
+
+
 def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH, pieces: int = MAX_PIECES) -> Any:  # noqa: ANN401 - JSON is any
     """Give the value that the body holds.
 

@@ -9,7 +9,7 @@ from marshmallow import fields
 from service.core.answers import answered, form_event
 from service.core.events import Answer, File, Sender
 from service.core.finder import label_of
-from service.core.json_body import Lenient, Text, flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, Table, Text, flatten, load, read_object, scalar_text
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import is_address
@@ -92,9 +92,9 @@ def _strings(value: object) -> list[str]:
 
 def _hidden(response: Mapping[str, Any]) -> Iterator[Answer]:
     """Give the variables, what is known of the contact, and the page."""
-    asides = (response["variables"], response["attributes"], {"url": (response["meta"] or {}).get("url")})
+    asides = (response["variables"], response["attributes"], {"url": response["meta"].get("url")})
     for aside in asides:
-        for name, value in (aside or {}).items():
+        for name, value in aside.items():
             for path, text in flatten(name, value):
                 yield Answer(label_of(path), text, path)
 
@@ -102,7 +102,7 @@ def _hidden(response: Mapping[str, Any]) -> Iterator[Answer]:
 def _contact(response: Mapping[str, Any]) -> Sender:
     """Give who wrote: the contact, or the address among the lines of a question for contact details."""
     lines = [each.strip() for value in response["answers"].values() for each in _strings(value)]
-    known = response["attributes"] or {}
+    known = response["attributes"]
     name = " ".join(filter(None, (scalar_text(known.get(each)) for each in ("firstName", "lastName"))))
     return Sender(name, next(filter(is_address, (*lines, scalar_text(known.get("email")))), ""))
 
@@ -113,11 +113,9 @@ class _Survey(Lenient):
 
 class _Response(Lenient):
     answers = fields.Dict(keys=fields.String(), required=True, data_key="data")
-    variables = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
-    attributes = fields.Dict(
-        keys=fields.String(), load_default=None, allow_none=True, data_key="contactAttributes"
-    )
-    meta = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    variables = Table()
+    attributes = Table(data_key="contactAttributes")
+    meta = Table()
     survey = fields.Nested(_Survey, load_default=None, allow_none=True)
 
 

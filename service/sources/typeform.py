@@ -9,7 +9,7 @@ from marshmallow import fields
 
 from service.core.answers import UNASKED, file_at, form_event, text_of
 from service.core.events import Answer
-from service.core.json_body import Lenient, Text, flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, Table, Text, flatten, load, read_object, scalar_text
 from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -78,7 +78,7 @@ class Typeform(Source):
             )
             for each in given
         )
-        hidden = (pair for name, value in (response["hidden"] or {}).items() for pair in flatten(name, value))
+        hidden = (pair for name, value in response["hidden"].items() for pair in flatten(name, value))
         return form_event(
             answers,
             self.options.fields,
@@ -118,7 +118,7 @@ class _Answer(Lenient):
 class _Response(Lenient):
     definition = fields.Nested(_Definition, load_default=None, allow_none=True)
     answers = fields.List(fields.Nested(_Answer), load_default=None, allow_none=True)
-    hidden = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    hidden = Table()
 
 
 class _Event(Lenient):

@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from service.core.answers import UNASKED, answered, form_event, told, told_id
 from service.core.events import Answer, File, Sender
-from service.core.json_body import Lenient, Text, load, read_object, scalar_text
+from service.core.json_body import Lenient, Table, Text, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Wix(Source):
             self.options.fields,
             files=files,
             origin=loaded["form"],
-            sender=_contact(loaded.get("contact", {})),
+            sender=_contact(loaded["contact"]),
         )
 
 
@@ -95,4 +95,4 @@ class _Answer(Lenient):
 class _Data(Lenient):
     form = Text(data_key="formName")
     submissions = fields.List(fields.Nested(_Answer), allow_none=True)
-    contact = fields.Dict(keys=fields.String(), allow_none=True)
+    contact = Table()

@@ -464,6 +464,31 @@ def test_a_value_of_another_type_keeps_nothing_from_being_read(name: str, body: 
     assert event.body == "Wet."
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("wix", {"submissions": [{"label": "Message", "value": "Wet."}], "contact": [1]}),
+        (
+            "formbricks",
+            {"data": {"data": {"message": "Wet."}, "variables": [1], "contactAttributes": "x", "meta": 3}},
+        ),
+        (
+            "typeform",
+            {
+                "form_response": {
+                    "hidden": ["x"],
+                    "answers": [{"type": "text", "text": "Wet.", "field": {"ref": "message"}}],
+                }
+            },
+        ),
+    ],
+)
+def test_what_stands_beside_the_answers_keeps_them_from_nothing(name: str, body: object) -> None:
+    event = parsed(name, body)
+
+    assert (event.body, event.hidden, event.sender) == ("Wet.", (), Sender())
+
+
 def test_the_ids_of_options_may_be_numbers() -> None:
     field = {
         "key": "a",
