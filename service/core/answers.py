@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import Finder, label_of, parted, steers
 from service.core.json_body import first_text, flatten, scalar_text
 from service.core.text import is_address, line
+from service.core.wording import is_message
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -149,7 +151,9 @@ def told(
         label = " / ".join(map(called, path.split(".")))
         folders = ANYWHERE if path in uploaded else UPLOADS
         answer, found = answered(label, value, path, folders=folders)
-        answers.append(answer)
+        # The city of an address is no text by itself; a message is one wherever it stands.
+        is_part = path not in body and not answer.kind and not is_message(answer)
+        answers.append(replace(answer, kind="part") if is_part else answer)
         files += found
     return answers, files
 

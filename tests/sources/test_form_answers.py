@@ -218,6 +218,17 @@ def test_what_came_in_pieces_makes_no_subject() -> None:
     assert event.subject == "Help"
 
 
+@pytest.mark.parametrize("name", ["wpforms", "hubspot", "basin", "cf7"])
+def test_a_part_of_an_object_makes_no_subject_but_for_a_message(name: str) -> None:
+    place = {"where": {"city": "A town with a long name", "floor": "Second"}}
+
+    alone = parsed(name, {**place, "room": "Blue"})
+    both = parsed(name, {**place, "case": {"message": "Wet."}})
+
+    assert (alone.subject, both.subject, both.body) == ("Blue", "Wet.", "Wet.")
+    assert asked(alone)[0] == ("Where / City", "A town with a long name")
+
+
 def test_a_message_makes_the_subject_though_other_texts_are_longer() -> None:
     answers = [Answer("Company", "A company with a rather long name"), Answer("Describe your leak", "Wet.")]
 
