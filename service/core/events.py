@@ -70,12 +70,14 @@ class File(_Clean):
 class InboundEvent(_Clean):
     """One verified inbound delivery.
 
-    `late_keys` are dedupe keys known only after parsing (an RFC 5322 Message-ID). `ignore` says why
-    this makes no ticket (an auto-reply, a bot) and is empty where it makes one. `placed` are the answers
-    that stand elsewhere, as sender, subject or body: rules may ask for them, nothing tells them again.
-    `type` and `location` (a name in [locations]) are what the sender chose where it was asked: they go
-    before the channel's rules. `asked` is the question that `body` answers, where it says more than that
-    it asks for a message: whoever reads the ticket sees it, rules do not.
+    `reply_to` is where answers are wanted, if not at the sender's. `notes` are what whoever handles the
+    ticket should know of how it came: our words, never the sender's. `late_keys` are dedupe keys known
+    only after parsing (an RFC 5322 Message-ID). `ignore` says why this makes no ticket (an auto-reply,
+    a bot) and is empty where it makes one. `placed` are the answers that stand elsewhere, as sender,
+    subject or body: rules may ask for them, nothing tells them again. `type` and `location` (a name in
+    [locations]) are what the sender chose where it was asked: they go before the channel's rules.
+    `asked` is the question that `body` answers, where it says more than that it asks for a message:
+    whoever reads the ticket sees it, rules do not.
     """
 
     _texts = ("body",)

@@ -121,8 +121,8 @@ class Finder:
         return self._find("subject", SUBJECT, "", fits=lambda answer: not is_linked(answer))
 
     def body_at(self) -> int | None:
-        """Give the place of the field meant for the message: where somebody could write one."""
-        return self._find("body", BODY, "", fits=is_textual)
+        """Give the place of the field meant for the message: where one could be written, or else a list."""
+        return self._find("body", BODY, "", fits=lambda answer: is_textual(answer) or answer.kind == "list")
 
     def asked(self) -> str:
         """Give the question that the message answers, where it says more than `Message`."""
@@ -151,8 +151,17 @@ class Finder:
         return place if whole and self.unasked(place) is not None else None
 
     def unasked(self, place: int | None) -> int | None:
-        """Give the place of an answer whose label says no more than `Name` or the like; else None."""
-        return place if place is not None and is_plain(self.answers[place].label) else None
+        """Give the place of an answer whose label says no more than `Name` or the like; else None.
+
+        Where the channel says what a field is, the field's mere name says no more either.
+        """
+        if place is None:
+            return None
+        answer = self.answers[place]
+        named = any(name.strip().lower() in _exactly(answer) for name in self.mapping.values())
+        key = answer.key or answer.label
+        mere = named and answer.label in {key, label_of(key)} and _NAMELIKE.fullmatch(key)
+        return place if mere or is_plain(answer.label) else None
 
     def _find(
         self,
@@ -175,12 +184,13 @@ class Finder:
             if ((kind and answer.kind == kind) or so & self._called[at]) and fits(answer)
         ]
 
-        def rank(at: int) -> tuple[bool, bool, bool]:
+        def rank(at: int) -> tuple[bool, bool, bool, bool]:
             answer = self.answers[at]
             return (
                 is_of_another(answer.label, so, words),
                 bool(kind) and answer.kind != kind,
                 bool(words) and not asks_for(answer.label, so),
+                not is_textual(answer),
             )
 
         return named[0] if named else min(found, key=rank, default=None)

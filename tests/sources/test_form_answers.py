@@ -120,6 +120,14 @@ def test_the_question_of_a_message_stands_above_it() -> None:
     assert event.placed == tuple(answers)
 
 
+def test_a_question_is_told_though_the_channel_names_it_but_a_fields_name_is_not() -> None:
+    seen = form_event([Answer("What did you see?", "Wet.", "q3")], {"body": "q3"})
+    named = form_event([Answer("Q3", "Wet.", "q3"), Answer("Who", "Ann")], {"body": "q3", "name": "who"})
+
+    assert (seen.asked, seen.body) == ("What did you see?", "Wet.")
+    assert (named.asked, named.body, named.answers) == ("", "Wet.", ())
+
+
 @pytest.mark.parametrize(
     "label", ["Message", "Your message", "What happened?", "Description *", "Q5 message", "Answer"]
 )
@@ -223,9 +231,9 @@ def test_a_part_of_an_object_makes_no_subject_but_for_a_message(name: str) -> No
     place = {"where": {"city": "A town with a long name", "floor": "Second"}}
 
     alone = parsed(name, {**place, "room": "Blue"})
-    both = parsed(name, {**place, "case": {"message": "Wet."}})
+    both = parsed(name, {**place, "room": "Blue", "case": {"message": "Wet."}})
 
-    assert (alone.subject, both.subject, both.body) == ("Blue", "Wet.", "Wet.")
+    assert (alone.subject, both.subject) == ("Blue", "Wet.")
     assert asked(alone)[0] == ("Where / City", "A town with a long name")
 
 
@@ -536,11 +544,11 @@ def test_an_address_with_its_name_is_both(name: str, key: str, mapping: dict[str
     assert event.sender == Sender("Ann Lee", "ann@example.com")
 
 
-def test_a_parsers_question_is_kept_as_a_forms_is() -> None:
+def test_what_a_parsers_column_says_more_is_told_but_where_the_channel_names_it() -> None:
     row = {"landlord_email": "bo@example.com", "what_did_you_see": "Wet."}
 
     event = parsed("zapier", row, {"body": "what_did_you_see"})
 
     assert event.sender.email == "bo@example.com"
     assert asked(event) == [("Landlord email", "bo@example.com")]
-    assert (event.asked, event.body) == ("What did you see", "Wet.")
+    assert (event.asked, event.body) == ("", "Wet.")
