@@ -91,7 +91,8 @@ class Finder:
             if any("email" in name or "e mail" in name for name in names)
         ]
         meant = loose if place is None else [place, *loose]
-        meant.sort(key=lambda at: is_of_another(self.answers[at].label, EMAIL, _MAILS))
+        if not self._named("email"):
+            meant.sort(key=lambda at: is_of_another(self.answers[at].label, EMAIL, _MAILS))
         candidates = [self.answers[at].value.strip() for at in (*meant, *range(len(self.answers)))]
         if place is not None and meant[0] == place:
             candidates.insert(1, self.mailbox().email)
@@ -163,6 +164,11 @@ class Finder:
         mere = named and answer.label in {key, label_of(key)} and _NAMELIKE.fullmatch(key)
         return place if mere or is_plain(answer.label) else None
 
+    def _named(self, ours: str) -> list[int]:
+        """Give the places of what the channel names."""
+        mapped = self.mapping.get(ours, "").strip().lower()
+        return [at for at, answer in enumerate(self.answers) if mapped and mapped in _exactly(answer)]
+
     def _find(
         self,
         ours: str,
@@ -176,8 +182,7 @@ class Finder:
         Where there are several, the label of one tells that it is whoever's fills the form in; `words`
         are what the label of somebody else's has. `fits` is not asked of what the channel names.
         """
-        mapped = self.mapping.get(ours, "").strip().lower()
-        named = [at for at, answer in enumerate(self.answers) if mapped and mapped in _exactly(answer)]
+        named = self._named(ours)
         found = [
             at
             for at, answer in enumerate(self.answers)

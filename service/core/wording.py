@@ -73,7 +73,7 @@ def is_plain(label: str) -> bool:
 
 def asks_for(label: str, called_so: AbstractSet[str]) -> bool:
     """Say whether a label is one of these names, whatever stands round it."""
-    return not called_so.isdisjoint(_names(label))
+    return not called_so.isdisjoint(_names(label) | _names(label, plain=True))
 
 
 def is_of_another(label: str, called_so: AbstractSet[str], words: AbstractSet[str]) -> bool:

@@ -97,6 +97,13 @@ def test_a_key_says_less_than_the_label_that_the_person_saw() -> None:
     assert form_event(answers, {}).sender.email == "ann@example.com"
 
 
+def test_the_address_that_the_channel_names_is_the_senders_whosever_its_label_says() -> None:
+    answers = [Answer("E-mail", "ann@example.com"), Answer("Landlord's e-mail", "bo@example.com", "q3")]
+
+    assert form_event(answers, {"email": "q3"}).sender.email == "bo@example.com"
+    assert form_event(answers, {}).sender.email == "ann@example.com"
+
+
 def test_the_only_address_is_the_senders_and_its_question_stays() -> None:
     answer = Answer("Landlord's e-mail", "landlord@example.com", "q1", "email")
 
