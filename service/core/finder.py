@@ -149,7 +149,7 @@ class Finder:
         `told` must say all of it, and its label no more than what it is told as.
         """
         whole = place is not None and line(self.answers[place].value) == told
-        return place if whole and self.unasked(place) is not None else None
+        return self.unasked(place if whole else None)
 
     def unasked(self, place: int | None) -> int | None:
         """Give the place of an answer whose label says no more than `Name` or the like; else None.
