@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -10,7 +11,8 @@ from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import Finder, label_of, parted, steers
 from service.core.json_body import first_text, flatten, scalar_text
-from service.core.text import first_line, is_address, line
+from service.core.text import is_address, line
+from service.core.wording import is_message
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +31,11 @@ _LINK = re.compile(r"https?://\S+")
 _BETWEEN = re.compile(r",\s*(?=https?://)")
 # Where WordPress keeps what visitors upload; Gravity Forms hides it: index.php?gf-download=2026%2F05%2Fs.png
 _HIDDEN_PATH = "gf-download="
-_UPLOADS = ("/uploads/", _HIDDEN_PATH)
+UPLOADS = ("/uploads/", _HIDDEN_PATH)
+# For `uploads` where the vendor itself says that the answer is files.
+ANYWHERE = ("",)
+_NAME_PARTS = ("prefix", "first", "firstname", "middle", "middlename", "last", "lastname", "suffix")
+_KINDS = {list: "list", dict: "object", bool: "boolean", int: "number", float: "number"}
 
 
 def text_of(value: object) -> str:
@@ -37,10 +43,40 @@ def text_of(value: object) -> str:
     if isinstance(value, list):
         gap = "; " if any(isinstance(each, dict) for each in value) else ", "
         return gap.join(filter(None, map(text_of, value)))
+    parts = _name_parts(value)
+    if parts:
+        return " ".join(filter(None, map(parts.get, _NAME_PARTS)))
     if isinstance(value, dict):
         pairs = (pair for name, inner in value.items() for pair in flatten(name, inner))
         return ", ".join(f"{name}: {text}" for name, text in pairs if text and not steers(name))
     return scalar_text(value)
+
+
+def _name_parts(value: object) -> dict[str, str]:
+    """Give the parts of a person's name, or nothing where the value is anything else."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    parts = {"".join(filter(str.isalpha, name.lower())): inner for name, inner in pairs}
+    is_name = set(_NAME_PARTS) >= parts.keys() and any(name.startswith(("first", "last")) for name in parts)
+    texts = {name: scalar_text(inner).strip() for name, inner in parts.items()}
+    return texts if is_name and any(texts.values()) else {}
+
+
+def answered(
+    label: str,
+    value: object,
+    key: str = "",
+    kind: str = "",
+    folders: Sequence[str] = (),
+) -> tuple[Answer, list[File]]:
+    """Give the answer that a JSON value makes, and the files in it.
+
+    `kind` is the vendor's type, `folders` are as for `uploads`. Where the vendor tells no type, what
+    is no text tells its own: the finder must not take it for words that somebody wrote.
+    """
+    found = files_of(value) or uploads(value, folders)
+    own = "file" if found else _KINDS.get(type(value), "")
+    kind = "name" if _name_parts(value) else kind or own
+    return Answer(label, names_of(found) or text_of(value), key, kind), found
 
 
 def is_link(value: object) -> bool:
@@ -62,7 +98,7 @@ def file_at(url: str, name: str = "") -> File:
     return File(line(name) or line(path.rpartition("/")[2]) or "file", url=url)
 
 
-def uploads(value: object, folders: Sequence[str] = _UPLOADS) -> list[File]:
+def uploads(value: object, folders: Sequence[str] = UPLOADS) -> list[File]:
     """Give the files that a value consists of: links into folders for uploads, by a part of their address.
 
     A person may also have typed an address: that is none.
@@ -98,28 +134,34 @@ def called(key: str) -> str:
 
 
 def told(
-    body: Mapping[str, object], known: Collection[str] = (), mapped: Collection[str] = ()
+    body: Mapping[str, object],
+    known: Collection[str] = (),
+    mapped: Collection[str] = (),
+    uploaded: Collection[str] = (),
 ) -> tuple[list[Answer], list[File]]:
     """Give what an object says under its keys, and the files in it.
 
     What is `known` and what steers the form is left out, but not what the channel has `mapped`. An
-    object in the object is told key by key: `customer.email`.
+    object in the object is told key by key: `customer.email`. Links under the keys `uploaded` are files.
     """
     answers: list[Answer] = []
     files: list[File] = []
     kept = ((key, value) for key, value in body.items() if key in mapped or key not in known)
     for path, value in _leaves(kept, mapped):
-        found = files_of(value) or uploads(value)
-        files += found
         label = " / ".join(map(called, path.split(".")))
-        answers.append(Answer(label, names_of(found) or text_of(value), path))
+        folders = ANYWHERE if path in uploaded else UPLOADS
+        answer, found = answered(label, value, path, folders=folders)
+        # The city of an address is no text by itself; a message is one wherever it stands.
+        is_part = path not in body and not answer.kind and not is_message(answer)
+        answers.append(replace(answer, kind="part") if is_part else answer)
+        files += found
     return answers, files
 
 
 def _leaves(pairs: Iterable[tuple[str, object]], mapped: Collection[str]) -> Iterator[tuple[str, object]]:
     for path, value in pairs:
         if path in mapped or not steers(path.rpartition(".")[2]):
-            if isinstance(value, dict) and not files_of(value):
+            if isinstance(value, dict) and not (files_of(value) or _name_parts(value)):
                 yield from _leaves(((f"{path}.{name}", inner) for name, inner in value.items()), mapped)
             else:
                 yield path, value
@@ -156,16 +198,15 @@ def form_event(
     found, other = finder.sender(), sender or Sender()
     email = vouched if is_address(vouched) and not mapping.get("email") else found.email or other.email
     subject_at, body_at = finder.subject_at(), finder.body_at()
-    body = "" if body_at is None else kept[body_at].value
-    # The longest text may be an address, so the message is asked first.
-    subject = (first_line(body) if subject_at is None else "") or finder.subject() or origin
+    subject = finder.subject() or origin
     used = (finder.spent(finder.email_at(), email), finder.spent(subject_at, subject), body_at)
-    rest, placed = parted(kept, [*finder.name_at(), *used])
+    rest, placed = parted(kept, [*map(finder.unasked, finder.name_at()), *used])
     return InboundEvent(
         kind="form",
         sender=Sender(found.name or other.name, email),
         subject=subject,
-        body=body,
+        body="" if body_at is None else kept[body_at].value,
+        asked=finder.asked(),
         answers=rest,
         placed=placed,
         hidden=aside,

@@ -76,10 +76,12 @@ class InboundEvent(_Clean):
     a bot) and is empty where it makes one. `placed` are the answers that stand elsewhere, as sender,
     subject or body: rules may ask for them, nothing tells them again. `type` and `location` (a name in
     [locations]) are what the sender chose where it was asked: they go before the channel's rules.
+    `asked` is the question that `body` answers, where it says more than that it asks for a message:
+    whoever reads the ticket sees it, rules do not.
     """
 
     _texts = ("body",)
-    _lines = ("subject", "recipient", "origin", "ignore", "type", "location")
+    _lines = ("subject", "recipient", "origin", "ignore", "type", "location", "asked")
 
     kind: Kind
     sender: Sender = field(default_factory=Sender)
@@ -97,6 +99,7 @@ class InboundEvent(_Clean):
     placed: tuple[Answer, ...] = ()
     type: str = ""
     location: str = ""
+    asked: str = ""
 
 
 class _Record(Schema):
@@ -162,11 +165,13 @@ class InboundEventSchema(_Record):
     ignore = fields.String(load_default="")
     type = fields.String(load_default="")
     location = fields.String(load_default="")
+    asked = fields.String(load_default="")
 
     @post_dump
     def _without_blank_choices(self, data: dict[str, Any], **_: object) -> dict[str, Any]:
-        # Hardly any source lets its senders choose.
-        return {name: value for name, value in data.items() if value or name not in {"type", "location"}}
+        # Hardly any source lets its senders choose, and most questions for a message say no more.
+        rare = {"type", "location", "asked"}
+        return {name: value for name, value in data.items() if value or name not in rare}
 
     @post_load
     def _make(self, data: dict[str, Any], **_: object) -> InboundEvent:

@@ -12,24 +12,31 @@ from typing import TYPE_CHECKING
 from service.core.events import Answer, Sender
 from service.core.mail_headers import addresses
 from service.core.text import first_line, is_address, line
+from service.core.wording import (
+    BODY,
+    EMAIL,
+    FIRST,
+    LAST,
+    NAME,
+    SUBJECT,
+    asks_for,
+    called,
+    is_linked,
+    is_message,
+    is_of_another,
+    is_plain,
+    is_textual,
+    is_written,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-_WORDS = re.compile(r"[^a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NAMELIKE = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*")
-_POSSESSIVE = {"your", "my", "contact", "sender", "customer", "requester", "user"}
-
-_EMAIL = {"email", "e mail", "mail", "email address", "e mail address", "mail address", "replyto", "reply to"}
-_NAME = {"name", "full name", "fullname", "first and last name"}
-_FIRST = {"first name", "firstname", "given name", "fname"}
-_LAST = {"last name", "lastname", "surname", "family name", "lname"}
-_SUBJECT = {"subject", "title", "summary", "topic"}
-_BODY = {
-    *("message", "description", "body", "comment", "comments", "text", "details", "what happened"),
-    *("question", "request", "inquiry", "enquiry", "issue", "problem"),
-}
+_MAILS = frozenset({"email", "e mail", "mail"})
+_NAMES = frozenset({"name"})
 
 # Robots fill these in, people do not see them.
 HONEYPOTS = frozenset({"_gotcha", "bot-field", "_honey", "website"})
@@ -69,23 +76,27 @@ class Finder:
     def __init__(self, answers: Sequence[Answer], mapping: Mapping[str, str]) -> None:
         self.answers = answers
         self.mapping = mapping
-        self._called = [_called(answer) for answer in answers]
+        self._called = [called(answer) for answer in answers]
 
     def email_at(self) -> int | None:
         """Give the place of the field meant for the sender's address, be it one or not."""
-        return self._find("email", _EMAIL, "email")
+        return self._find("email", EMAIL, "email", _MAILS)
 
     def email(self) -> str:
         """Give the sender's address: of the field meant for it, or else the first that is one."""
         place = self.email_at()
-        meant = [] if place is None else [self.answers[place].value, self.mailbox().email]
         loose = [
-            answer.value
-            for answer, names in zip(self.answers, self._called, strict=True)
+            at
+            for at, names in enumerate(self._called)
             if any("email" in name or "e mail" in name for name in names)
         ]
-        candidates = (*meant, *loose, *(answer.value for answer in self.answers))
-        return next(filter(is_address, (value.strip() for value in candidates)), "")
+        meant = loose if place is None else [place, *loose]
+        if not self._named("email"):
+            meant.sort(key=lambda at: is_of_another(self.answers[at].label, EMAIL, _MAILS))
+        candidates = [self.answers[at].value.strip() for at in (*meant, *range(len(self.answers)))]
+        if place is not None and meant[0] == place:
+            candidates.insert(1, self.mailbox().email)
+        return next(filter(is_address, candidates), "")
 
     def mailbox(self) -> Sender:
         """Give whom the field meant for the address names as `Ann Lee <ann@example.com>`; else nobody."""
@@ -95,10 +106,10 @@ class Finder:
 
     def name_at(self) -> tuple[int, ...]:
         """Give the fields that make up the sender's name."""
-        place = self._find("name", _NAME, "name")
+        place = self._find("name", NAME, "name", _NAMES)
         if place is not None:
             return (place,)
-        parts = (self._find("", _FIRST, "first_name"), self._find("", _LAST, "last_name"))
+        parts = (self._find("", FIRST, "first_name"), self._find("", LAST, "last_name"))
         return tuple(part for part in parts if part is not None)
 
     def sender(self) -> Sender:
@@ -107,41 +118,87 @@ class Finder:
         return Sender(name or self.mailbox().name, self.email())
 
     def subject_at(self) -> int | None:
-        """Give the place of the field meant for the subject."""
-        return self._find("subject", _SUBJECT, "")
+        """Give the place of the field meant for the subject, be it a choice; a link is none."""
+        return self._find("subject", SUBJECT, "", fits=lambda answer: not is_linked(answer))
 
     def body_at(self) -> int | None:
-        """Give the place of the field meant for the message."""
-        return self._find("body", _BODY, "")
+        """Give the place of the field meant for the message: where one could be written, or else a list."""
+        return self._find("body", BODY, "", fits=lambda answer: is_textual(answer) or answer.kind == "list")
+
+    def asked(self) -> str:
+        """Give the question that the message answers, where it says more than `Message`."""
+        place = self.body_at()
+        return "" if place is None or self.unasked(place) is not None else self.answers[place].label
 
     def subject(self) -> str:
-        """Give the subject: of its field, or the first line of the longest text."""
+        """Give the subject: of its field, or the first line of the message or else of the longest text."""
         place = self.subject_at()
         if place is not None and self.answers[place].value.strip():
             return first_line(self.answers[place].value)
-        texts = (answer.value for answer in self.answers if not is_address(answer.value.strip()))
-        return first_line(max(texts, key=len, default=""))
+        place = self.body_at()
+        if place is not None and is_written(self.answers[place]):
+            return first_line(self.answers[place].value)
+        gone = {*self.name_at(), self.email_at()}
+        texts = [each for at, each in enumerate(self.answers) if at not in gone and is_written(each)]
+        messages = [answer for answer in texts if is_message(answer)]
+        return first_line(max((answer.value for answer in messages or texts), key=len, default=""))
 
     def spent(self, place: int | None, told: str) -> int | None:
-        """Give the place of an answer that needs no telling again, for `told` says all of it; else None."""
-        return place if place is not None and line(self.answers[place].value) == told else None
+        """Give the place of an answer that needs no telling again; else None.
 
-    def _find(self, ours: str, called: set[str], kind: str) -> int | None:
-        """Give the first answer that the channel names, else of that kind, else so called."""
+        `told` must say all of it, and its label no more than what it is told as.
+        """
+        whole = place is not None and line(self.answers[place].value) == told
+        return self.unasked(place if whole else None)
+
+    def unasked(self, place: int | None) -> int | None:
+        """Give the place of an answer whose label says no more than `Name` or the like; else None.
+
+        Where the channel says what a field is, the field's mere name says no more either.
+        """
+        if place is None:
+            return None
+        answer = self.answers[place]
+        named = any(name.strip().lower() in _exactly(answer) for name in self.mapping.values())
+        key = answer.key or answer.label
+        mere = named and answer.label in {key, label_of(key)} and _NAMELIKE.fullmatch(key)
+        return place if mere or is_plain(answer.label) else None
+
+    def _named(self, ours: str) -> list[int]:
+        """Give the places of what the channel names."""
         mapped = self.mapping.get(ours, "").strip().lower()
-        places = range(len(self.answers))
-        return next(
-            (
-                place
-                for found in (
-                    (at for at in places if mapped and mapped in _exactly(self.answers[at])),
-                    (at for at in places if kind and self.answers[at].kind == kind),
-                    (at for at in places if called & self._called[at]),
-                )
-                for place in found
-            ),
-            None,
-        )
+        return [at for at, answer in enumerate(self.answers) if mapped and mapped in _exactly(answer)]
+
+    def _find(
+        self,
+        ours: str,
+        so: AbstractSet[str],
+        kind: str,
+        words: AbstractSet[str] = frozenset(),
+        fits: Callable[[Answer], bool] = bool,
+    ) -> int | None:
+        """Give the first answer that the channel names, else of that kind, else called `so`.
+
+        Where there are several, the label of one tells that it is whoever's fills the form in; `words`
+        are what the label of somebody else's has. `fits` is not asked of what the channel names.
+        """
+        named = self._named(ours)
+        found = [
+            at
+            for at, answer in enumerate(self.answers)
+            if ((kind and answer.kind == kind) or so & self._called[at]) and fits(answer)
+        ]
+
+        def rank(at: int) -> tuple[bool, bool, bool, bool]:
+            answer = self.answers[at]
+            return (
+                is_of_another(answer.label, so, words),
+                bool(kind) and answer.kind != kind,
+                bool(words) and not asks_for(answer.label, so),
+                not is_textual(answer),
+            )
+
+        return named[0] if named else min(found, key=rank, default=None)
 
 
 def parted(
@@ -158,16 +215,3 @@ def parted(
 
 def _exactly(answer: Answer) -> set[str]:
     return {answer.key.strip().lower(), answer.label.strip().lower()}
-
-
-def _called(answer: Answer) -> set[str]:
-    """Give the plain words of key and label, without brackets, case and `your`."""
-    names = set()
-    for text in (answer.key, answer.label):
-        # `fields[email]` is the field `email`.
-        inner = text.rpartition("[")[2].rstrip("]") or text
-        words = _WORDS.sub(" ", _CAMEL.sub(" ", inner).lower()).split()
-        while len(words) > 1 and words[0] in _POSSESSIVE:
-            words = words[1:]
-        names.add(" ".join(words))
-    return names - {""}

@@ -8,7 +8,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from marshmallow import EXCLUDE, Schema, ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from service.core.errors import UnreadableError
 from service.core.text import decode, whole
@@ -33,6 +33,28 @@ class Lenient(Schema):
         """As marshmallow asks for it."""
 
         unknown = EXCLUDE
+
+
+class Text(fields.Field[str]):
+    """A text of somebody else's, whatever came of it: numbers are read, all else is as good as nothing."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base class's
+        super().__init__(load_default="", **options)
+
+    def deserialize(self, value: Any, *_: object, **__: object) -> str:  # noqa: ANN401 - JSON is any
+        """Give the scalar as text; nothing for null, objects, lists, and where there is none."""
+        return scalar_text(value)
+
+
+class Table(fields.Field[dict[str, Any]]):
+    """What stands beside the answers, by names: anything but an object is as good as nothing."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base class's
+        super().__init__(load_default=dict, **options)
+
+    def deserialize(self, value: Any, *_: object, **__: object) -> dict[str, Any]:  # noqa: ANN401 - JSON is any
+        """Give the object; an empty one for all else, and where there is none."""
+        return value if isinstance(value, dict) else {}
 
 
 def read_json(body: bytes, *, strict: bool = False, depth: int = MAX_DEPTH, pieces: int = MAX_PIECES) -> Any:  # noqa: ANN401 - JSON is any

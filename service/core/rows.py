@@ -139,7 +139,8 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
     if not body and html_at is not None:
         body = html_to_text(answers[html_at].value)
     subject_at = finder.subject_at()
-    subject = header_text(finder.subject() if subject_at is not None or not body else first_line(body))
+    named = subject_at is not None or finder.body_at() is not None or not body
+    subject = header_text(finder.subject() if named else first_line(body))
     told, placed = parted(rest, [*used, finder.spent(subject_at, subject), body_at])
     headers = Headers.of((answer.key.replace("_", "-"), answer.value) for answer in answers)
     return InboundEvent(
@@ -147,6 +148,7 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
         sender=sender,
         subject=subject,
         body=body,
+        asked=finder.asked(),
         answers=told,
         placed=placed,
         files=rows.files,
@@ -180,23 +182,22 @@ def _check(answers: Sequence[Answer], mapping: Mapping[str, str]) -> None:
             raise UnreadableError(f"the field {wanted!r} is missing or empty: has the mail's layout changed?")
 
 
-def _sender(finder: Finder, at: Mapping[str, int]) -> tuple[Sender, list[int]]:
-    """Give who wrote, and the places of the fields that say so."""
+def _sender(finder: Finder, at: Mapping[str, int]) -> tuple[Sender, list[int | None]]:
+    """Give who wrote, and the places of the fields that say so and nothing more."""
     names = finder.name_at()
+    used = [*map(finder.unasked, names)]
     place = finder.email_at() if finder.mapping.get("email") else _first(at, _FROM)
     named = _first(at, _FROM_NAME)
     if not names and named is not None:
-        names = (named,)
+        names, used = (named,), [named]
     name = " ".join(finder.answers[each].value for each in names)
     writers = addresses(finder.answers[place].value) if place is not None else []
     if writers:
-        return Sender(name or writers[0].name, writers[0].email), [
-            *names,
-            *([] if place is None else [place]),
-        ]
+        used.append(finder.unasked(place) if finder.mapping.get("email") else place)
+        return Sender(name or writers[0].name, writers[0].email), used
     email = finder.email()
     told = [at for at, answer in enumerate(finder.answers) if answer.value == email]
-    return Sender(name or finder.mailbox().name, email), [*names, *told[:1]]
+    return Sender(name or finder.mailbox().name, email), [*used, *map(finder.unasked, told[:1])]
 
 
 def _address(answers: Sequence[Answer], known: Mapping[str, int], names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from service.core.answers import MAX_ANSWERS, UNASKED, form_event, names_of
 from service.core.events import Answer
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class _Field(Lenient):
-    key = fields.String(load_default="", allow_none=True)
-    label = fields.String(load_default="", allow_none=True)
-    type = fields.String(load_default="", allow_none=True)
+    key = Text()
+    label = Text()
+    type = Text()
     value = fields.Raw(load_default=None, allow_none=True)
-    rows = fields.List(fields.String(allow_none=True), load_default=None, allow_none=True)
+    rows = fields.List(Text(), load_default=None, allow_none=True)
 
 
 class _Data(Lenient):
-    form_title = fields.String(load_default="", allow_none=True)
-    respondent_email = fields.String(load_default="", allow_none=True)
+    form_title = Text()
+    respondent_email = Text()
     questions = fields.List(
         fields.Nested(_Field),
         required=True,
@@ -52,15 +52,15 @@ def shipped_event(
     for field in data["questions"]:
         text, found = read(field)
         files += found
-        key = field["key"] or ""
-        label = field["label"] or key or UNASKED
-        answers.append(Answer(label, names_of(found) or text, key, (field["type"] or "").lower()))
+        label = field["label"] or field["key"] or UNASKED
+        kind = field["type"].lower() or ("file" if found else "")
+        answers.append(Answer(label, names_of(found) or text, field["key"], kind))
     return form_event(
         answers,
         mapping,
         files=files,
-        origin=data["form_title"] or "",
-        vouched=data["respondent_email"] or "",
+        origin=data["form_title"],
+        vouched=data["respondent_email"],
     )
 
 

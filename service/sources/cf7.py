@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from service.core.answers import form_event, names_of, told
@@ -65,6 +66,7 @@ class ContactForm7(Source):
             sent += found
             plain[key] = names_of(found) or value
         answers, files = told(plain, _SERIAL, self.options.fields.values())
+        answers = [replace(each, kind="file") if _sent(body.get(each.key)) else each for each in answers]
         hidden, _ = told({name.removeprefix("_"): body.get(name) for name in _HIDDEN})
         return form_event(
             answers,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import files_of, form_event, names_of, text_of
-from service.core.events import Answer
+from service.core.answers import answered, files_of, form_event, text_of
 from service.core.finder import label_of, steers
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from service.core.events import File, InboundEvent
+    from service.core.events import Answer, File, InboundEvent
     from service.core.signing import Verified
 
 _KNOWN = frozenset(("Form", "Entry", "Order", "Id", "id"))
@@ -59,11 +59,11 @@ class Cognito(Source):
         for answer, found in _fields({name: value for name, value in body.items() if name not in _KNOWN}):
             answers.append(answer)
             files += found
-        return form_event(answers, self.options.fields, files=files, origin=form.get("name") or "")
+        return form_event(answers, self.options.fields, files=files, origin=form.get("name", ""))
 
 
 class _Form(Lenient):
-    name = fields.String(data_key="Name", allow_none=True)
+    name = Text(data_key="Name")
 
 
 class _Entry(Lenient):
@@ -90,9 +90,9 @@ def _fields(held: Mapping[str, object], path: str = "") -> Iterator[tuple[Answer
         if isinstance(value, dict) and not files and whole is None:
             yield from _fields(value, f"{key}.")
         else:
-            kind = "name" if isinstance(value, dict) and "FirstAndLast" in value else ""
-            label = " / ".join(map(label_of, key.split(".")))
+            answer, files = answered(" / ".join(map(label_of, key.split("."))), value, key)
+            kind = "name" if isinstance(value, dict) and "FirstAndLast" in value else answer.kind
             yield (
-                Answer(label, names_of(files) or text_of(value if whole is None else whole), key, kind),
+                replace(answer, value=answer.value if files or whole is None else text_of(whole), kind=kind),
                 files,
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from service.core.answers import called, form_event, names_of, text_of, uploads
+from service.core.answers import ANYWHERE, UPLOADS, called, form_event, names_of, text_of, uploads
 from service.core.events import Answer
 from service.core.forms import URLENCODED, read_form
 from service.core.php_fields import nested, pairs_of
@@ -80,9 +81,10 @@ def _told(body: dict[str, Any]) -> tuple[list[Answer], list[Answer], list[File]]
     files: list[File] = []
     advanced = isinstance(body.get("fields"), dict | list)
     for answer, value in _advanced(body) if advanced else _simple(body):
-        found = uploads(value) if answer.kind != "meta" else []
+        folders = ANYWHERE if answer.kind == "upload" else UPLOADS
+        found = uploads(value, folders) if answer.kind != "meta" else []
         files += found
-        told = Answer(answer.label, names_of(found) or answer.value, answer.key, answer.kind)
+        told = replace(answer, value=names_of(found), kind="file") if found else answer
         (hidden if answer.kind in {"hidden", "meta"} else answers).append(told)
     return answers, hidden, files
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import UNASKED, files_of, form_event, names_of, text_of, told, told_id
-from service.core.events import Answer
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.answers import ANYWHERE, UNASKED, answered, form_event, told, told_id
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
-    from service.core.events import InboundEvent
+    from service.core.events import Answer, File, InboundEvent
     from service.core.signing import Verified
 
 _FILES = frozenset(("FileUpload", "Signature", "ImagePicker"))
@@ -54,10 +53,12 @@ class Fillout(Source):
         loaded = load(_Submission(), submission)
         answers, files = [], []
         for each in loaded.get("questions", []):
-            found = files_of(each["value"]) if each["type"] in _FILES else []
+            answer, found = _answered(each)
+            answers.append(answer)
             files += found
-            answers.append(_answer(each, names_of(found)))
-        hidden = [_answer(each) for each in (*loaded.get("parameters", []), *loaded.get("calculations", []))]
+        hidden = [
+            _answered(each)[0] for each in (*loaded.get("parameters", []), *loaded.get("calculations", []))
+        ]
         return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=origin)
 
 
@@ -70,15 +71,16 @@ def _submission(body: dict[str, Any]) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else body
 
 
-def _answer(each: dict[str, Any], files: str = "") -> Answer:
+def _answered(each: dict[str, Any]) -> tuple[Answer, list[File]]:
     kind = "email" if each["type"] == "EmailInput" else each["type"]
-    return Answer(each["name"] or each["id"] or UNASKED, files or text_of(each["value"]), each["id"], kind)
+    folders = ANYWHERE if kind in _FILES else ()
+    return answered(each["name"] or each["id"] or UNASKED, each["value"], each["id"], kind, folders)
 
 
 class _Question(Lenient):
-    id = fields.String(load_default="")
-    name = fields.String(load_default="")
-    type = fields.String(load_default="")
+    id = Text()
+    name = Text()
+    type = Text()
     value = fields.Raw(load_default=None, allow_none=True)
 
 

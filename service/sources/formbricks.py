@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import form_event, names_of, text_of, uploads
+from service.core.answers import answered, form_event
 from service.core.events import Answer, File, Sender
 from service.core.finder import label_of
-from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, Table, Text, flatten, load, read_object, scalar_text
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import is_address
@@ -69,15 +69,15 @@ class Formbricks(Source):
         answers: list[Answer] = []
         files: list[File] = []
         for key, value in response["answers"].items():
-            found = uploads(value, _UPLOADS)
+            answer, found = answered(label_of(key), value, key, folders=_UPLOADS)
+            answers.append(answer)
             files += found
-            answers.append(Answer(label_of(key), names_of(found) or text_of(value), key))
         return form_event(
             answers,
             self.options.fields,
             hidden=_hidden(response),
             files=files,
-            origin=(response["survey"] or {}).get("title") or "",
+            origin=(response["survey"] or {}).get("title", ""),
             sender=_contact(response),
         )
 
@@ -92,9 +92,9 @@ def _strings(value: object) -> list[str]:
 
 def _hidden(response: Mapping[str, Any]) -> Iterator[Answer]:
     """Give the variables, what is known of the contact, and the page."""
-    asides = (response["variables"], response["attributes"], {"url": (response["meta"] or {}).get("url")})
+    asides = (response["variables"], response["attributes"], {"url": response["meta"].get("url")})
     for aside in asides:
-        for name, value in (aside or {}).items():
+        for name, value in aside.items():
             for path, text in flatten(name, value):
                 yield Answer(label_of(path), text, path)
 
@@ -102,22 +102,20 @@ def _hidden(response: Mapping[str, Any]) -> Iterator[Answer]:
 def _contact(response: Mapping[str, Any]) -> Sender:
     """Give who wrote: the contact, or the address among the lines of a question for contact details."""
     lines = [each.strip() for value in response["answers"].values() for each in _strings(value)]
-    known = response["attributes"] or {}
+    known = response["attributes"]
     name = " ".join(filter(None, (scalar_text(known.get(each)) for each in ("firstName", "lastName"))))
     return Sender(name, next(filter(is_address, (*lines, scalar_text(known.get("email")))), ""))
 
 
 class _Survey(Lenient):
-    title = fields.String(allow_none=True)
+    title = Text()
 
 
 class _Response(Lenient):
     answers = fields.Dict(keys=fields.String(), required=True, data_key="data")
-    variables = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
-    attributes = fields.Dict(
-        keys=fields.String(), load_default=None, allow_none=True, data_key="contactAttributes"
-    )
-    meta = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    variables = Table()
+    attributes = Table(data_key="contactAttributes")
+    meta = Table()
     survey = fields.Nested(_Survey, load_default=None, allow_none=True)
 
 

@@ -73,7 +73,7 @@ class GoogleForms(Source):
 def _read(field: dict[str, Any]) -> tuple[str, list[File]]:
     value, rows = field["value"], field["rows"]
     if rows and isinstance(value, list) and len(rows) == len(value):
-        told = ((row or "", text_of(each)) for row, each in zip(rows, value, strict=True))
+        told = ((row, text_of(each)) for row, each in zip(rows, value, strict=True))
         return "\n".join(f"{row}: {text}" for row, text in told if text), []
     return text_of(value), _files(value) if field["type"] == "FILE_UPLOAD" else []
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from service.core.answers import called, form_event, names_of, text_of, uploads
-from service.core.events import Answer
+from service.core.answers import UPLOADS, answered, called, form_event, text_of
 from service.core.forms import URLENCODED
 from service.core.json_body import scalar_text, unpacked
 from service.core.php_fields import read_fields
 from service.core.source import Part, Source, canonical_key, vendor_key
 
 if TYPE_CHECKING:
-    from service.core.events import File, InboundEvent
+    from service.core.events import Answer, File, InboundEvent
     from service.core.signing import Verified
 
 _INPUT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?")
@@ -69,11 +69,11 @@ class GravityForms(Source):
         files: list[File] = []
         for key, values in _grouped(entry).items():
             value = unpacked(values[""]) if set(values) == {""} else list(values.values())
-            found = uploads(value)
+            answer, found = answered(_label(key), value, key, folders=UPLOADS)
             files += found
-            kind = "name" if _is_name(values) else ""
-            told = " ".join(filter(None, map(text_of, values.values()))) if kind else text_of(value)
-            answer = Answer(_label(key), names_of(found) or told, key, kind)
+            if _is_name(values):
+                name = " ".join(filter(None, map(text_of, values.values())))
+                answer = replace(answer, value=name, kind="name")
             (hidden if key in _HIDDEN else answers).append(answer)
         title = scalar_text(entry.get("form_title"))
         return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=title)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import form_event, text_of, told, told_id
+from service.core.answers import answered, form_event, told, told_id
 from service.core.errors import Unauthorized
 from service.core.events import Answer
 from service.core.finder import label_of, steers
@@ -78,7 +78,7 @@ class HubSpot(Source):
         contact = load(_Contact(), body)
         newest = _newest(contact.get("submissions"))
         answers = [
-            Answer(label_of(name), text_of(held.get("value") if isinstance(held, dict) else held), name)
+            answered(label_of(name), held.get("value") if isinstance(held, dict) else held, name)[0]
             for name, held in contact["properties"].items()
             if not _OWN.match(name) and not steers(name)
         ]

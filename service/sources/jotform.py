@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from service.core.answers import MAX_ANSWERS, form_event, names_of, text_of, uploads
+from service.core.answers import ANYWHERE, answered, form_event, text_of, uploads
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent
 from service.core.finder import label_of
@@ -29,11 +29,10 @@ _NOISE = frozenset(
     )
 )
 _DATE = ("year", "month", "day")
-_NAME = ("prefix", "first", "middle", "last", "suffix")
 _MAX_PRETTY = 100_000
 _MAX_LABEL = 500
 # Files at Jotform itself; what stands beside the questions is a file wherever it is.
-_UPLOADS, _ANYWHERE = ("jotform.com/uploads/",), ("",)
+_UPLOADS = ("jotform.com/uploads/",)
 
 
 class Jotform(Source):
@@ -72,14 +71,17 @@ class Jotform(Source):
         answers: list[Answer] = []
         hidden: list[Answer] = []
         files: list[File] = []
-        for key, value in list(raw.items())[: 2 * MAX_ANSWERS]:
+        for key, value in raw.items():
             question = _QUESTION.fullmatch(key)
+            if key in _NOISE:
+                continue
             name = question.group(1) if question else key
-            found = uploads(value, _UPLOADS if question else _ANYWHERE)
+            folders = _UPLOADS if question else ANYWHERE
+            answer, found = answered(label_of(name), value, key, folders=folders)
             files += found
             if question or found:
-                answers.append(Answer(label_of(name), names_of(found) or _text(value), key, _kind(value)))
-            elif key not in _NOISE:
+                answers.append(answer if found else replace(answer, value=_text(value)))
+            else:
                 hidden.append(Answer(label_of(key), text_of(value), key))
         labels = _labels(form.text("pretty"), [_pretty(answer, raw) for answer in answers])
         told = [
@@ -95,16 +97,10 @@ class Jotform(Source):
         return super().kept(without_fields(request, {"webhookURL"}))
 
 
-def _kind(value: object) -> str:
-    return "name" if isinstance(value, dict) and {"first", "last"} <= value.keys() <= set(_NAME) else ""
-
-
 def _text(value: object) -> str:
-    """Give an answer as text: names, dates and telephone numbers come in pieces."""
+    """Give an answer as text: dates and telephone numbers come in pieces."""
     if not isinstance(value, dict):
         return text_of(value)
-    if value.keys() <= set(_NAME):
-        return " ".join(_pieces(value, _NAME))
     if set(_DATE) <= value.keys():
         date = "-".join(_pieces(value, _DATE))
         return " ".join(
@@ -125,7 +121,7 @@ def _pretty(answer: Answer, raw: dict[str, Any]) -> str:
     """Give an answer as `pretty` writes it: the items of a list with a space between them."""
     value = raw[answer.key]
     if isinstance(value, list):
-        told = [each.name for each in uploads(value, _ANYWHERE)] or [text_of(each) for each in value]
+        told = [each.name for each in uploads(value, ANYWHERE)] or [text_of(each) for each in value]
         return " ".join(told)
     return answer.value
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import called, files_of, form_event, names_of, text_of, told
-from service.core.events import Answer
+from service.core.answers import answered, called, form_event, told
 from service.core.finder import steers
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.signing.jws import JwsScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
-    from service.core.events import File, InboundEvent
+    from service.core.events import Answer, File, InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
 
@@ -59,7 +58,7 @@ class Netlify(Source):
         data = submission.get("data", {})
         listed = submission.get("ordered_human_fields", [])
         answers, files = _listed(listed) if listed else told(data, _ADDED, self.options.fields.values())
-        event = form_event(answers, self.options.fields, files=files, origin=submission.get("form_name", ""))
+        event = form_event(answers, self.options.fields, files=files, origin=submission["form_name"])
         trapped = scalar_text(data.get("bot-field")).strip()
         return replace(event, ignore="spam: honeypot") if trapped else event
 
@@ -77,25 +76,24 @@ def _submission(verified: Verified) -> dict[str, Any]:
 
 
 class _Human(Lenient):
-    title = fields.String(load_default="", allow_none=True)
-    name = fields.String(load_default="", allow_none=True)
+    title = Text()
+    name = Text()
     value = fields.Raw(load_default=None, allow_none=True)
 
 
 class _Submission(Lenient):
     data = fields.Dict(keys=fields.String(), allow_none=True)
     ordered_human_fields = fields.List(fields.Nested(_Human), allow_none=True)
-    form_name = fields.String(allow_none=True)
+    form_name = Text()
 
 
 def _listed(listed: list[dict[str, Any]]) -> tuple[list[Answer], list[File]]:
     answers: list[Answer] = []
     files: list[File] = []
     for each in listed:
-        name = each["name"] or ""
+        name = each["name"]
         if not steers(name):
-            found = files_of(each["value"])
+            answer, found = answered(each["title"] or called(name), each["value"], name)
+            answers.append(answer)
             files += found
-            label = each["title"] or called(name)
-            answers.append(Answer(label, names_of(found) or text_of(each["value"]), name))
     return answers, files

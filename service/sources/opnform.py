@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from marshmallow import fields
 
-from service.core.answers import files_of, form_event, names_of, text_of, told
-from service.core.events import Answer
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.answers import ANYWHERE, answered, form_event, told
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from service.core.events import InboundEvent
     from service.core.request import InboundRequest
     from service.core.signing import Scheme, Verified
+
+# OpnForm's types of blocks that hold files.
+_FILES = frozenset({"files", "signature"})
 _SCHEME = BodyScheme("X-Webhook-Signature", "sha256=")
 
 
@@ -61,9 +63,10 @@ class OpnForm(Source):
             return form_event(answers, self.options.fields, files=files, origin=origin)
         answers, files = [], []
         for key, each in body["data"].items():
-            found = files_of(each["value"])
+            folders = ANYWHERE if each["type"] in _FILES else ()
+            answer, found = answered(each["name"] or key, each["value"], key, each["type"], folders)
+            answers.append(answer)
             files += found
-            answers.append(Answer(each["name"] or key, names_of(found) or text_of(each["value"]), key))
         return form_event(answers, self.options.fields, files=files, origin=origin)
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
@@ -72,11 +75,12 @@ class OpnForm(Source):
 
 
 class _Answer(Lenient):
-    name = fields.String(load_default="", allow_none=True)
+    name = Text()
+    type = Text()
     value = fields.Raw(load_default=None, allow_none=True)
 
 
 class _Submission(Lenient):
-    form_title = fields.String(allow_none=True)
+    form_title = Text()
     data = fields.Dict(keys=fields.String(), values=fields.Nested(_Answer), allow_none=True)
     submission = fields.Dict(keys=fields.String(), allow_none=True)

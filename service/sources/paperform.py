@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from marshmallow import fields
 
-from service.core.answers import UNASKED, files_of, form_event, names_of, text_of
-from service.core.events import Answer, File
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.answers import ANYWHERE, UNASKED, answered, form_event
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
-    from service.core.events import InboundEvent
+    from service.core.events import Answer, File, InboundEvent
     from service.core.signing import Verified
 
 _FILES = frozenset(("file", "image", "signature"))
@@ -48,27 +47,24 @@ class Paperform(Source):
         hidden: list[Answer] = []
         files: list[File] = []
         for each in body["data"]:
-            kind = each["type"] or ""
-            found = files_of(each["value"]) if kind in _FILES else []
+            kind, key = each["type"], each["custom_key"] or each["key"]
+            folders = ANYWHERE if kind in _FILES else ()
+            answer, found = answered(each["title"] or key or UNASKED, each["value"], key, kind, folders)
             files += found
-            key = each["custom_key"] or each["key"] or ""
-            text = names_of(found) or text_of(each["value"])
-            (hidden if kind == "hidden" else answers).append(
-                Answer(each["title"] or key or UNASKED, text, key, kind)
-            )
+            (hidden if kind == "hidden" else answers).append(answer)
         return form_event(
             answers, self.options.fields, hidden=hidden, files=files, origin=body.get("form_title", "")
         )
 
 
 class _Answer(Lenient):
-    title = fields.String(load_default="", allow_none=True)
-    type = fields.String(load_default="", allow_none=True)
-    key = fields.String(load_default="", allow_none=True)
-    custom_key = fields.String(load_default="", allow_none=True)
+    title = Text()
+    type = Text()
+    key = Text()
+    custom_key = Text()
     value = fields.Raw(load_default=None, allow_none=True)
 
 
 class _Submission(Lenient):
     data = fields.List(fields.Nested(_Answer), required=True)
-    form_title = fields.String(allow_none=True)
+    form_title = Text()

@@ -257,16 +257,18 @@ def _event(
         name = _text(answered, "id")
         question = survey.questions.get(name, _Question(f"Question {name}"))
         rows: dict[str, list[str]] = {}
+        own: dict[str, str] = {}
         for given in _objects(answered, "answers"):
             file = _file(given)
             files += file
+            own.setdefault(_text(given, "row_id"), _kind(given, file))
             rows.setdefault(_text(given, "row_id"), []).append(names_of(file) or question.value(given))
         answers += [
             Answer(
                 question.label(_text(answered, "variable_id"), row),
                 ", ".join(filter(None, texts)),
                 f"{name}.{row}" if row else name,
-                question.kinds.get(row, question.kinds.get("", "")),
+                question.kinds.get(row, question.kinds.get("", own[row])),
             )
             for row, texts in rows.items()
         ]
@@ -301,6 +303,12 @@ def _file(given: Mapping[str, Any]) -> list[File]:
         if is_link(url)
         else []
     )
+
+
+def _kind(given: Mapping[str, Any], file: list[File]) -> str:
+    """Give what kind of answer it is where it is none in somebody's own words."""
+    chosen = any(_text(given, name) for name in ("choice_id", "col_id"))
+    return "file" if file else "choice" if chosen else ""
 
 
 def _questions(pages: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields, validate
 
-from service.core.answers import MAX_ANSWERS, UNASKED, files_of, form_event, names_of, text_of
-from service.core.events import Answer
+from service.core.answers import ANYWHERE, MAX_ANSWERS, UNASKED, answered, form_event
 from service.core.finder import steers
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -78,19 +77,15 @@ class Tally(Source):
         for field in data["fields"]:
             if field["key"] in extra:
                 continue
-            found = files_of(field["value"]) if field["type"] in _FILES else []
+            kind = _KINDS.get(field["type"], field["type"].lower())
+            folders = ANYWHERE if field["type"] in _FILES else ()
+            answer, found = answered(field["label"] or UNASKED, _told(field), field["key"], kind, folders)
             files += found
-            answer = Answer(
-                field["label"] or UNASKED,
-                names_of(found) or _text(field),
-                field["key"],
-                _KINDS.get(field["type"], field["type"].lower()),
-            )
             if field["type"] not in _HIDDEN:
                 answers.append(answer)
             elif not steers(answer.label):
                 hidden.append(answer)
-        title = data["formName"] or ""
+        title = data["formName"]
         return form_event(answers, self.options.fields, hidden=hidden, files=files, origin=title)
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
@@ -99,8 +94,8 @@ class Tally(Source):
 
 
 class _Option(Lenient):
-    id = fields.String(required=True)
-    text = fields.String(load_default="", allow_none=True)
+    id = Text()
+    text = Text()
 
 
 def _options() -> fields.Field[Any]:
@@ -110,9 +105,9 @@ def _options() -> fields.Field[Any]:
 
 
 class _Field(Lenient):
-    key = fields.String(load_default="")
-    label = fields.String(load_default="", allow_none=True)
-    type = fields.String(load_default="")
+    key = Text()
+    label = Text()
+    type = Text()
     value = fields.Raw(load_default=None, allow_none=True)
     options = _options()
     rows = _options()
@@ -120,7 +115,7 @@ class _Field(Lenient):
 
 
 class _Data(Lenient):
-    formName = fields.String(load_default="", allow_none=True)  # noqa: N815 - the vendor's word
+    formName = Text()  # noqa: N815 - the vendor's word
     questions = fields.List(
         fields.Nested(_Field),
         required=True,
@@ -134,10 +129,10 @@ class _Event(Lenient):
     data = fields.Nested(_Data, required=True)
 
 
-def _text(field: dict[str, Any]) -> str:
-    """Give an answer as text: ids of options, rows and columns as what the person saw."""
+def _told(field: dict[str, Any]) -> object:
+    """Give the value with the ids of options, rows and columns as what the person saw."""
     told = {each["id"]: each["text"] for name in ("options", "rows", "columns") for each in field[name] or []}
-    return text_of(_resolved(field["value"], {name: text for name, text in told.items() if text}))
+    return _resolved(field["value"], {name: text for name, text in told.items() if text})
 
 
 def _resolved(value: object, told: dict[str, str]) -> object:
@@ -145,4 +140,4 @@ def _resolved(value: object, told: dict[str, str]) -> object:
         return [_resolved(each, told) for each in value]
     if isinstance(value, dict):
         return {told.get(name, name): _resolved(each, told) for name, each in value.items()}
-    return told.get(value, value) if isinstance(value, str) else value
+    return told.get(scalar_text(value), value)

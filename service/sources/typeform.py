@@ -9,7 +9,7 @@ from marshmallow import fields
 
 from service.core.answers import UNASKED, file_at, form_event, text_of
 from service.core.events import Answer
-from service.core.json_body import Lenient, flatten, load, read_object, scalar_text
+from service.core.json_body import Lenient, Table, Text, flatten, load, read_object, scalar_text
 from service.core.signing.plain import BodyScheme
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -65,24 +65,26 @@ class Typeform(Source):
         response = load(_Event(), read_object(verified.request.body))["form_response"]
         definition = response["definition"] or {}
         given = response["answers"] or []
-        values = {each["field"].get(name, ""): _value(each) for each in given for name in ("id", "ref")}
+        for each in given:
+            each["field"] = each["field"] or {"id": "", "ref": ""}
+        values = {each["field"][name]: _value(each) for each in given for name in ("id", "ref")}
         titles = {each["id"]: _title(each["title"], values) for each in definition.get("fields") or []}
         answers = tuple(
             Answer(
-                label=titles.get(each["field"]["id"]) or each["field"]["ref"] or UNASKED,
-                value=_value(each),
-                key=each["field"]["ref"] or each["field"]["id"],
-                kind=each["type"],
+                titles.get(each["field"]["id"]) or each["field"]["ref"] or UNASKED,
+                _value(each),
+                each["field"]["ref"] or each["field"]["id"],
+                each["type"],
             )
             for each in given
         )
-        hidden = (pair for name, value in (response["hidden"] or {}).items() for pair in flatten(name, value))
+        hidden = (pair for name, value in response["hidden"].items() for pair in flatten(name, value))
         return form_event(
             answers,
             self.options.fields,
             hidden=[Answer(name, value, name) for name, value in hidden],
             files=[file_at(each["file_url"]) for each in given if each["file_url"]],
-            origin=definition.get("title") or "",
+            origin=definition.get("title", ""),
         )
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
@@ -91,16 +93,16 @@ class Typeform(Source):
 
 
 class _Field(Lenient):
-    id = fields.String(load_default="")
-    ref = fields.String(load_default="")
+    id = Text()
+    ref = Text()
 
 
 class _Question(_Field):
-    title = fields.String(load_default="")
+    title = Text()
 
 
 class _Definition(Lenient):
-    title = fields.String(allow_none=True)
+    title = Text()
     questions = fields.List(fields.Nested(_Question), data_key="fields", attribute="fields", allow_none=True)
 
 
@@ -108,15 +110,15 @@ class _Answer(Lenient):
     class Meta:
         unknown = "include"
 
-    type = fields.String(load_default="")
-    field = fields.Nested(_Field, load_default=lambda: {"id": "", "ref": ""})
-    file_url = fields.String(load_default="", allow_none=True)
+    type = Text()
+    field = fields.Nested(_Field, load_default=None, allow_none=True)
+    file_url = Text()
 
 
 class _Response(Lenient):
     definition = fields.Nested(_Definition, load_default=None, allow_none=True)
     answers = fields.List(fields.Nested(_Answer), load_default=None, allow_none=True)
-    hidden = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    hidden = Table()
 
 
 class _Event(Lenient):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields
 
 from service.core.answers import form_event, told
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed, Window
 from service.core.source import Part, Source, content_key, vendor_key
 
@@ -21,6 +21,7 @@ _MINUTE = 60
 _MILLI = 0.001
 # What Webflow calls its fields' types, and what the finder calls them.
 _KINDS = {"FormEmailInput": "email"}
+_UPLOAD = "FormFileUpload"
 
 
 class Webflow(Source):
@@ -60,10 +61,11 @@ class Webflow(Source):
         """Make the event: each answer under its field's name."""
         del part
         payload = load(_Payload(), _payload(read_object(verified.request.body)))
-        kinds = {each["name"]: each["kind"] or "" for each in payload.get("listed", [])}
-        answers, files = told(payload["data"], mapped=self.options.fields.values())
-        kinded = [replace(each, kind=_KINDS.get(kinds.get(each.key, ""), "")) for each in answers]
-        return form_event(kinded, self.options.fields, files=files, origin=payload.get("name", ""))
+        kinds = {each["name"]: each["kind"] for each in payload.get("listed", [])}
+        uploaded = [name for name, kind in kinds.items() if kind == _UPLOAD]
+        answers, files = told(payload["data"], mapped=self.options.fields.values(), uploaded=uploaded)
+        kinded = [replace(each, kind=_KINDS.get(kinds.get(each.key, ""), each.kind)) for each in answers]
+        return form_event(kinded, self.options.fields, files=files, origin=payload["name"])
 
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set time and signature."""
@@ -89,11 +91,11 @@ def _payload(body: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Field(Lenient):
-    name = fields.String(data_key="fieldName", required=True)
-    kind = fields.String(data_key="fieldType", load_default="", allow_none=True)
+    name = Text(data_key="fieldName")
+    kind = Text(data_key="fieldType")
 
 
 class _Payload(Lenient):
-    name = fields.String(allow_none=True)
+    name = Text()
     data = fields.Dict(keys=fields.String(), required=True)
     listed = fields.List(fields.Nested(_Field), data_key="schema", allow_none=True)

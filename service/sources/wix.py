@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import UNASKED, files_of, form_event, names_of, text_of, told, told_id, uploads
+from service.core.answers import UNASKED, answered, form_event, told, told_id
 from service.core.events import Answer, File, Sender
-from service.core.json_body import Lenient, load, read_object, scalar_text
+from service.core.json_body import Lenient, Table, Text, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -55,22 +55,21 @@ class Wix(Source):
         del part
         body = _data(verified)
         loaded = load(_Data(), body)
-        origin = loaded.get("form", "")
         answers: list[Answer] = []
         files: list[File] = []
         for each in loaded.get("submissions", []):
-            found = files_of(each["value"]) or uploads(each["value"], _UPLOADS)
+            label = each["label"]
+            answer, found = answered(label or UNASKED, each["value"], label, folders=_UPLOADS)
+            answers.append(answer)
             files += found
-            text = names_of(found) or text_of(each["value"])
-            answers.append(Answer(each["label"] or UNASKED, text, each["label"] or ""))
         if not answers:
             answers, files = told(body, _KNOWN)
         return form_event(
             answers,
             self.options.fields,
             files=files,
-            origin=origin,
-            sender=_contact(loaded.get("contact", {})),
+            origin=loaded["form"],
+            sender=_contact(loaded["contact"]),
         )
 
 
@@ -89,11 +88,11 @@ def _contact(contact: dict[str, Any]) -> Sender:
 
 
 class _Answer(Lenient):
-    label = fields.String(load_default="", allow_none=True)
+    label = Text()
     value = fields.Raw(load_default=None, allow_none=True)
 
 
 class _Data(Lenient):
-    form = fields.String(data_key="formName", allow_none=True)
+    form = Text(data_key="formName")
     submissions = fields.List(fields.Nested(_Answer), allow_none=True)
-    contact = fields.Dict(keys=fields.String(), allow_none=True)
+    contact = Table()

@@ -12,7 +12,7 @@ from service.core.answers import file_at, form_event, is_link
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.events import Answer, File
 from service.core.forms import URLENCODED, Form, read_form, without_fields
-from service.core.json_body import Lenient, load, read_json
+from service.core.json_body import Lenient, Text, load, read_json
 from service.core.signing import same
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import decode
@@ -122,7 +122,7 @@ def _value(held: dict[str, str], each: dict[str, Any]) -> str:
     parts = each["parts"] or []
     if not parts:
         return held.get(each["id"], "")
-    texts = [(inner["label"] or "", held.get(inner["id"], "").strip()) for inner in parts]
+    texts = [(inner["label"], held.get(inner["id"], "").strip()) for inner in parts]
     kind = each["type"].lower()
     if kind in _JOINED:
         return _JOINED[kind].join(text for _, text in texts if text)
@@ -130,13 +130,13 @@ def _value(held: dict[str, str], each: dict[str, Any]) -> str:
 
 
 class _Part(Lenient):
-    id = fields.String(data_key="ID", load_default="")
-    label = fields.String(data_key="Label", load_default="", allow_none=True)
+    id = Text(data_key="ID")
+    label = Text(data_key="Label")
 
 
 class _Field(_Part):
-    title = fields.String(data_key="Title", load_default="", allow_none=True)
-    type = fields.String(data_key="Type", load_default="")
+    title = Text(data_key="Title")
+    type = Text(data_key="Type")
     parts = fields.List(fields.Nested(_Part), data_key="SubFields", load_default=None, allow_none=True)
 
 
@@ -145,5 +145,5 @@ class _Fields(Lenient):
 
 
 class _Form(Lenient):
-    hash = fields.String(data_key="Hash", allow_none=True)
-    name = fields.String(data_key="Name", allow_none=True)
+    hash = Text(data_key="Hash")
+    name = Text(data_key="Name")

@@ -81,7 +81,8 @@ def _said(event: InboundEvent) -> Iterator[str]:
     if subject and subject != first_line(body):
         yield subject
     if body:
-        yield body
+        asked = _line(event.asked)
+        yield f"{asked}\n{body}" if asked else body
 
 
 def _more(event: InboundEvent) -> Iterator[str]:
