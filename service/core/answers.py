@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import Finder, label_of, parted, steers
-from service.core.json_body import first_text, flatten, scalar_text
+from service.core.json_body import check_path, first_text, flatten, scalar_text
 from service.core.text import is_address, line
 from service.core.wording import is_message
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 UNASKED = "Answer"
 MAX_ANSWERS = 2000
 MAX_FILES = 200
+_TOO_MUCH = f"more than {MAX_ANSWERS} answers or {MAX_FILES} files"
 
 _URLS = ("url", "File", "file_url", "fileUrl", "link")
 _NAMES = ("filename", "file_name", "name", "Name", "fileName")
@@ -143,6 +144,7 @@ def told(
 
     What is `known` and what steers the form is left out, but not what the channel has `mapped`. An
     object in the object is told key by key: `customer.email`. Links under the keys `uploaded` are files.
+    Raises UnreadableError where there is more than any form has, before all of it is told.
     """
     answers: list[Answer] = []
     files: list[File] = []
@@ -155,11 +157,14 @@ def told(
         is_part = path not in body and not answer.kind and not is_message(answer)
         answers.append(replace(answer, kind="part") if is_part else answer)
         files += found
+        if len(answers) > MAX_ANSWERS:
+            raise UnreadableError(_TOO_MUCH)
     return answers, files
 
 
 def _leaves(pairs: Iterable[tuple[str, object]], mapped: Collection[str]) -> Iterator[tuple[str, object]]:
     for path, value in pairs:
+        check_path(path)
         if path in mapped or not steers(path.rpartition(".")[2]):
             if isinstance(value, dict) and not (files_of(value) or _name_parts(value)):
                 yield from _leaves(((f"{path}.{name}", inner) for name, inner in value.items()), mapped)
@@ -193,7 +198,7 @@ def form_event(
     if not (kept or files):
         raise UnreadableError("nothing was filled in, or this is not what the vendor sends")
     if len(kept) + len(aside) > MAX_ANSWERS or len(files) > MAX_FILES:
-        raise UnreadableError(f"more than {MAX_ANSWERS} answers or {MAX_FILES} files")
+        raise UnreadableError(_TOO_MUCH)
     finder = Finder(kept, mapping)
     found, other = finder.sender(), sender or Sender()
     email = vouched if is_address(vouched) and not mapping.get("email") else found.email or other.email

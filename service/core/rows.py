@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from service.core.errors import UnreadableError
@@ -159,14 +160,15 @@ def _event(rows: _Rows, part: Part, ids: Sequence[str], mapping: Mapping[str, st
 
 
 def _answers(row: dict[str, Any], ids: set[str], mapped: set[str]) -> list[Answer]:
-    answers = [
+    told = (
         # `a__b` is how Zapier writes `b` within `a`.
         Answer(label_of(path.replace("__", "_")), text, path)
         for key, value in row.items()
         if key in mapped or key in HONEYPOTS or not is_control(key)
         for path, text in flatten(key, value)
         if text.strip() and (key in mapped or _plain(key) not in ids)
-    ]
+    )
+    answers = list(islice(told, MAX_ANSWERS + 1))
     if not answers:
         raise UnreadableError("the parser found nothing in the mail")
     if len(answers) > MAX_ANSWERS:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
-from service.core.answers import answered, files_of, form_event, text_of
+from service.core.answers import MAX_ANSWERS, answered, files_of, form_event, text_of
 from service.core.finder import label_of, steers
-from service.core.json_body import Lenient, Text, load, read_object, scalar_text
+from service.core.json_body import Lenient, Text, check_path, load, read_object, scalar_text
 from service.core.source import Part, Source, content_key, vendor_key
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ class Cognito(Source):
         form = load(_Entry(), body).get("form", {})
         answers: list[Answer] = []
         files: list[File] = []
-        for answer, found in _fields({name: value for name, value in body.items() if name not in _KNOWN}):
+        held = {name: value for name, value in body.items() if name not in _KNOWN}
+        # One more than may be, so that it is noticed.
+        for answer, found in islice(_fields(held), MAX_ANSWERS + 1):
             answers.append(answer)
             files += found
         return form_event(answers, self.options.fields, files=files, origin=form.get("name", ""))
@@ -87,6 +90,7 @@ def _fields(held: Mapping[str, object], path: str = "") -> Iterator[tuple[Answer
             else None
         )
         key = f"{path}{name}"
+        check_path(key)
         if isinstance(value, dict) and not files and whole is None:
             yield from _fields(value, f"{key}.")
         else:

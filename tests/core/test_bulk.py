@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import parse_qsl
 
@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core import mime
-from service.core.errors import UnreadableError
+from service.core.answers import MAX_ANSWERS
+from service.core.errors import Invalid, UnreadableError
 from service.core.forms import MAX_FIELDS, MAX_LONE, MAX_NAME, Form, read_form
-from service.core.json_body import MAX_PIECES, read_json, read_object
+from service.core.json_body import MAX_PATH, MAX_PIECES, read_json, read_object
+from service.core.registry import discover
 from service.core.request import Headers, InboundRequest
+from service.core.signing import Locks, from_ledger
+from service.core.source import Part, SourceOptions
 from service.core.text import clean, first_line
 from tests.fixtures_http import Case, cases
 
@@ -168,3 +172,30 @@ def test_a_text_is_cleaned_alike_whether_it_is_ascii_or_not(text: str) -> None:
 
 def test_the_first_line_of_a_text_without_an_end_is_cut() -> None:
     assert first_line("\n " + "word " * 100_000, 9) == "word wor…"
+
+
+@pytest.mark.parametrize("name", ["json", "standardwebhooks", "zapier", "cognito", "basin"])
+def test_a_name_that_everything_below_would_repeat_is_refused(name: str) -> None:
+    told = {"a" * (MAX_PATH + 1): {"b": "x"}}
+
+    with pytest.raises((UnreadableError, Invalid), match="longer than 1000 characters"):
+        read(name, wrapped(name, told))
+
+
+@pytest.mark.parametrize("name", ["json", "standardwebhooks", "zapier", "cognito", "gravityforms"])
+def test_more_answers_than_any_form_has_are_refused(name: str) -> None:
+    told = {f"a{number}": "x" for number in range(MAX_ANSWERS + 1)}
+
+    with pytest.raises((UnreadableError, Invalid), match="more than 2000"):
+        read(name, wrapped(name, told))
+
+
+def wrapped(name: str, told: dict[str, str] | dict[str, dict[str, str]]) -> dict[str, Any]:
+    return {"data": told} if name == "standardwebhooks" else told
+
+
+def read(name: str, body: dict[str, Any]) -> object:
+    source = discover()[name](SourceOptions("x", Locks(), {}))
+    pairs = Headers.of([("Content-Type", "application/json")])
+    request = InboundRequest("POST", "https://bridge.example/hooks/x", pairs, json.dumps(body).encode())
+    return source.parse(from_ledger(request), Part(()))
