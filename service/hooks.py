@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from config.logging import get_logger
 from service import pages
+from service.core.browser import preferred
 from service.core.errors import (
     Invalid,
     NoSuchChannel,
@@ -69,9 +70,10 @@ def receive(channel: str, token: str = "") -> Response:
         return _ready(door)
     inbound = _inbound(token)
     verified = door.source.verify(inbound)
-    current().captures.offer(door.source, verified, door.channel.capture)
     if (hello := door.source.handshake(verified)) is not None:
         return _as_response(hello)
+    # Not a handshake: some need no lock, and would fill the captures.
+    current().captures.offer(door.source, verified, door.channel.capture)
     if not door.source.accepts(inbound):
         raise UnsupportedContent(
             f"{door.source.label} sends {' or '.join(door.source.content_types)}, "
@@ -80,7 +82,15 @@ def receive(channel: str, token: str = "") -> Response:
     parts = _identify(door.source, verified)
     if not parts:
         return _ignored(door.source, verified)
-    return _answer(door.source, verified, _accept(door, inbound, parts))
+    try:
+        acceptance = _accept(door, inbound, parts)
+    except Unavailable as error:
+        if (reply := door.source.unavailable(verified)) is None:
+            raise
+        g.status = error.title
+        _count(error)
+        return _as_response(reply)
+    return _answer(door.source, verified, acceptance)
 
 
 def _ready(door: Door) -> Response:
@@ -94,6 +104,7 @@ def _ready(door: Door) -> Response:
     return jsonify(status="ready", channel=door.channel.name)
 
 
+@blueprint.route("/<channel>/", methods=("OPTIONS",), provide_automatic_options=False)
 @blueprint.route("/<channel>", methods=("OPTIONS",), provide_automatic_options=False)
 @blueprint.route("/<channel>/<path:token>", methods=("OPTIONS",), provide_automatic_options=False)
 def preflight(channel: str, token: str = "") -> Response:
@@ -243,8 +254,8 @@ def _count(error: RequestError) -> None:
 def _is_person() -> bool:
     """Say whether somebody looks at the answer in a browser, where the source has people for senders."""
     source: Source | None = g.get("source")
-    types = ("application/problem+json", "application/json", "text/html")
-    return source is not None and source.verdict and request.accept_mimetypes.best_match(types) == "text/html"
+    accept = ",".join(request.headers.getlist("Accept"))
+    return source is not None and source.verdict and preferred(accept) == "page"
 
 
 def _problem(error: RequestError, status: int) -> Response:

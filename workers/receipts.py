@@ -102,7 +102,10 @@ class Teller:
         event = self._ledger.event(identity)
         door, request = self._doors.get(event.channel), self._ledger.request(event)
         # Replayed or discarded meanwhile: the end that it comes to then is told.
-        if door is None or request is None or event.state.value != state:
+        if door is None or event.state.value != state:
+            return None
+        if request is None:
+            _log.warning("no receipt", event_id=identity, why="its request is no longer kept")
             return None
         pause = self._paused.get(event.channel, 0.0) - self._clock()
         if pause > 0:

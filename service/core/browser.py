@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from config.values import origin_of
 
@@ -15,11 +15,16 @@ _WEIGHT = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", re.IGNORECASE)
 _MAX_RANGES = 100
 
 
-def prefers_json(accept: str) -> bool:
-    """Say whether a header `Accept` asks for JSON rather than for a page; `*/*` and none do not."""
-    json_weight, json_named = _liking(accept, "application/json")
-    page_weight, page_named = _liking(accept, "text/html")
-    return json_named > 0 and json_weight > 0 and (json_weight, json_named) >= (page_weight, page_named)
+def preferred(accept: str) -> Literal["json", "page", ""]:
+    """Say what a header `Accept` asks for; empty where it does not say, as `*/*` and none.
+
+    Where it likes both as much, whoever names JSON is a program.
+    """
+    json = max(_liking(accept, "application/json"), _liking(accept, "application/problem+json"))
+    page = _liking(accept, "text/html")
+    if _is_named(json) and json >= page:
+        return "json"
+    return "page" if _is_named(page) and page > json else ""
 
 
 def leads_to(target: str, origins: Container[str]) -> bool:
@@ -28,6 +33,10 @@ def leads_to(target: str, origins: Container[str]) -> bool:
     if not target.isascii() or not target.isprintable() or "\\" in target or " " in target:
         return False
     return origin_of(target) in origins
+
+
+def _is_named(liking: tuple[float, int]) -> bool:
+    return all(liking)
 
 
 def _liking(accept: str, media_type: str) -> tuple[float, int]:

@@ -39,7 +39,11 @@ def fetch(url: str, *, limit: int) -> bytes:
         raise Unavailable(f"{host} is not asked now: too much is being fetched")
     call = _Call(url, limit)
     # No time-out of a socket covers the name's resolution, or a header that comes byte by byte.
-    threading.Thread(target=call.run, name="fetch", daemon=True).start()
+    try:
+        threading.Thread(target=call.run, name="fetch", daemon=True).start()
+    except RuntimeError as error:
+        _slots.release()
+        raise Unavailable(f"{host} is not asked now: no thread is to be had") from error
     status, content = call.result()
     if status == 0:
         raise Unavailable(f"{host} cannot be reached now")

@@ -219,6 +219,14 @@ class Source(ABC):
         del verified, marker, status
         return None
 
+    def unavailable(self, verified: Verified) -> Reply | None:
+        """Answer a verified request that could not be made safe in the vendor's own way; None for our 503.
+
+        For a sender that would lose what somebody wrote: the reply must say that nothing was kept.
+        """
+        del verified
+        return None
+
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Give the request as the vendor would sign it now, for `bridge send` and tests."""
         del secret

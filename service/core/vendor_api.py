@@ -8,7 +8,9 @@ alone, and all calls for one event share one deadline. What comes of a call is t
 from __future__ import annotations
 
 import math
+import random
 import time
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -24,7 +26,7 @@ from service.core.outgoing.reading import error_message, retry_after
 from service.core.outgoing.transport import Call, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from service.core.outgoing.body import Answer
@@ -36,7 +38,11 @@ _CONNECTING = 3.05
 _PAUSE = 15.0
 _BUSY_PAUSE = 60.0
 _REMEMBERED = 600
-_STATE = "api state"
+_STATE = "api away since"
+# Those behind a closed gate come back spread over so many times as long as it is closed, up to so many
+# seconds: the longer it is, the more of them wait, and each that comes costs a worker a moment.
+_SPREAD = 6.0
+_WIDEST = 300.0
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _TOKEN_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -52,6 +58,14 @@ def or_nothing(call: Callable[[], bytes]) -> bytes:
     except VendorRefused as error:
         _log.warning("done without", why=str(error))
         return b""
+
+
+class _AwayError(VendorAway):
+    """`pause` is for how many seconds there is no use in anybody's asking; 0 where it is about one thing."""
+
+    def __init__(self, message: str, asked: float | None, *, counts: bool, pause: float) -> None:
+        self.pause = pause
+        super().__init__(message, asked, counts=counts)
 
 
 class VendorApi:
@@ -72,12 +86,13 @@ class VendorApi:
         hint: str,
         seconds: float = _TOGETHER,
         clock: Callable[[], float] = time.time,
+        pick: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._vendor = vendor
         self._base = base
         self._headers = headers
         self._hint = hint
-        self._gate = _Gate(memory, clock)
+        self._gate = _Gate(memory, clock, pick)
         self._ends = time.monotonic() + seconds
         self._session = Session(None)
 
@@ -96,21 +111,27 @@ class VendorApi:
 
         Raises VendorAway or VendorRefused.
         """
-        body = self._get(self._url(path, what, query), self._headers, what, limit)
-        try:
-            return read_object(body)
-        except UnreadableError as error:
-            # Not the API's own answer: something on the way, or a page that says that it is down.
-            raise self._away(f"{self._vendor} answers for {what} with something else than JSON") from error
+        url = self._url(path, what, query)
+        with self._at_the_gate():
+            try:
+                return read_object(self._get(url, self._headers, what, limit))
+            except UnreadableError as error:
+                # Not the API's own answer: something on the way, or a page that says that it is down.
+                raise self._away(
+                    f"{self._vendor} answers for {what} with something else than JSON"
+                ) from error
 
     def content(self, *path: str, what: str, limit: int) -> bytes:
         """Give the bytes below the base, at most `limit`; as `read`."""
-        return self._get(self._url(path, what), {"Accept": "*/*", **self._headers}, what, limit)
+        url = self._url(path, what)
+        with self._at_the_gate():
+            return self._get(url, {"Accept": "*/*", **self._headers}, what, limit)
 
     def download(self, url: str, *, what: str, limit: int) -> bytes:
         """Give the bytes at a URL that the API gave, without any credentials; as `content`.
 
-        The URL must be https, or http to where the API itself is.
+        Another host may have it: what comes of it says nothing of the API. The URL must be https, or http
+        to where the API itself is.
         """
         try:
             target, own = urlsplit(url), urlsplit(self._base)
@@ -131,17 +152,27 @@ class VendorApi:
         url = "/".join((self._base, *(quote(segment, safe="") for segment in path)))
         return f"{url}?{urlencode(query)}" if query else url
 
-    def _get(self, url: str, headers: Mapping[str, str], what: str, limit: int) -> bytes:
+    @contextmanager
+    def _at_the_gate(self) -> Iterator[None]:
+        """Ask only where there is use in it, and note for the channel's other events whether there is."""
         self._gate.enter()
+        try:
+            yield
+        except _AwayError as error:
+            if error.pause:
+                self._gate.close(str(error), error.pause)
+            raise
+        except VendorRefused:
+            self._gate.open()
+            raise
+        self._gate.open()
+
+    def _get(self, url: str, headers: Mapping[str, str], what: str, limit: int) -> bytes:
         answer = self._exchange(url, headers, what, limit)
         if answer.broken is not None and not isinstance(answer.broken, TooLargeError):
             raise self._away(f"{self._vendor} breaks off while it sends {what}")
-        refusal = None if answer.status == HTTPStatus.OK else self._refusal(answer, headers, what)
-        if isinstance(refusal, VendorAway):
-            raise refusal
-        self._gate.open()
-        if refusal is not None:
-            raise refusal
+        if answer.status != HTTPStatus.OK:
+            raise self._refusal(answer, headers, what)
         if answer.broken is not None:
             raise VendorRefused(f"{self._vendor} sends more than {limit} bytes for {what}", "too_large")
         return answer.body
@@ -183,13 +214,12 @@ class VendorApi:
             said = f"{vendor} refuses {what} ({status}): {words}"
         return VendorRefused(said, str(status))
 
-    def _away(self, why: str, status: int = 0, asked: float | None = None) -> VendorAway:
-        """Note for the channel's other events that there is no use in asking, and give the error."""
+    def _away(self, why: str, status: int = 0, asked: float | None = None) -> _AwayError:
         busy = status == HTTPStatus.TOO_MANY_REQUESTS
         # An error of the server's may be about this one thing; all else is about everything.
-        if status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._gate.close(why, asked or (_BUSY_PAUSE if busy else _PAUSE))
-        return VendorAway(why, asked, counts=not busy)
+        alone = status == HTTPStatus.INTERNAL_SERVER_ERROR
+        pause = 0 if alone else asked or (_BUSY_PAUSE if busy else _PAUSE)
+        return _AwayError(why, asked, counts=not busy, pause=pause)
 
     def _redact(self, text: str) -> str:
         for value in self._headers.values():
@@ -200,26 +230,37 @@ class VendorApi:
 class _Gate:
     """Keeps the events of a channel from all waiting for a vendor that is away: one tries for them."""
 
-    def __init__(self, memory: Memory, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, memory: Memory, clock: Callable[[], float], pick: Callable[[float, float], float]
+    ) -> None:
         self._memory = memory
         self._clock = clock
+        self._pick = pick
 
     def enter(self) -> None:
         """Raise VendorAway while there is no use in asking; after that the first one tries."""
-        until, _, why = (self._memory.get(_STATE) or "").partition(" ")
+        until, since, why = self._state()
         if not why:
             return
-        left = float(until) - self._clock()
+        left = until - self._clock()
         if left > 0:
-            raise VendorAway(why, left, counts=False)
+            spread = min(_WIDEST, _SPREAD * (until - since))
+            raise VendorAway(why, left + self._pick(0, spread), counts=False)
         self.close(why, _PAUSE)
 
     def close(self, why: str, seconds: float) -> None:
         """Let nobody ask for so many seconds."""
-        until = self._clock() + seconds
-        self._memory.put(_STATE, f"{until:.3f} {why}", math.ceil(seconds) + _REMEMBERED)
+        now, (_, since, closed) = self._clock(), self._state()
+        state = f"{now + seconds:.3f} {since if closed else now:.3f} {why}"
+        self._memory.put(_STATE, state, math.ceil(seconds) + _REMEMBERED)
 
     def open(self) -> None:
         """Let everybody ask again."""
         if self._memory.get(_STATE):
             self._memory.put(_STATE, "", 1)
+
+    def _state(self) -> tuple[float, float, str]:
+        """Give until when it is closed, since when, and why; no reason where it is open."""
+        until, _, rest = (self._memory.get(_STATE) or "").partition(" ")
+        since, _, why = rest.partition(" ")
+        return float(until or 0), float(since or 0), why

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from service.core.browser import leads_to, prefers_json
+from service.core.browser import leads_to, preferred
 from service.core.errors import Invalid, UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import HONEYPOTS, Finder, is_control, label_of, parted
@@ -89,7 +89,7 @@ class HtmlForm(Source):
     def reply(self, verified: Verified, marker: str, status: str) -> Reply | None:
         """Send the visitor on, or say thank you; None for a caller that prefers JSON."""
         del status
-        if prefers_json(",".join(verified.request.headers.all("Accept"))):
+        if preferred(",".join(verified.request.headers.all("Accept"))) == "json":
             return None
         form = _read(verified)
         target = _text(form, "_next") or _text(form, "_redirect")

@@ -38,6 +38,7 @@ _JSON = "application/json"
 _WINDOW = 300.0
 # A trigger ends after 3 seconds.
 _OPENED_WITHIN = 2
+_AGAIN = "Could not save, please try again"
 
 
 class Slack(Source):
@@ -62,6 +63,7 @@ class Slack(Source):
     three times. What makes no ticket (bots, edits, other emoji) is answered with an empty 200, so
     that Slack neither retries nor switches the subscription off. A shortcut whose modal does not open is
     answered 503: its answer shows nothing, but for anything other than 200 Slack shows an error of its own.
+    A modal that cannot be saved is answered 200 with an error, so that it stays open with what was written.
 
     Docs: https://docs.slack.dev/authentication/verifying-requests-from-slack
     https://docs.slack.dev/interactivity/implementing-slash-commands
@@ -146,6 +148,14 @@ class Slack(Source):
             return Reply("")
         return _to_person(f"Thank you, we have received your request. Ref: {escape(marker)}")
 
+    def unavailable(self, verified: Verified) -> Reply | None:
+        """Keep the modal open with what the person wrote; for all else Slack shows an error of its own."""
+        try:
+            asked = self._asked(verified.request)
+        except UnreadableError:
+            return None
+        return _wrong({"title": _AGAIN}) if isinstance(asked, Submission) else None
+
     def sign(self, request: InboundRequest, secret: bytes) -> InboundRequest:
         """Set the headers with the time of now and the signature."""
         stamp = str(int(self.clock()))
@@ -178,7 +188,7 @@ class Slack(Source):
         if written is None:
             return Reply("")
         if errors := written.errors(self.options.choices):
-            return Reply(json.dumps({"response_action": "errors", "errors": errors}), _JSON)
+            return _wrong(errors)
         return None
 
     def _prompted(self, command: Command) -> Reply:
@@ -255,6 +265,11 @@ def _challenged(body: dict[str, Any]) -> Reply | None:
     if body.get("type") == "url_verification" and isinstance(challenge, str):
         return Reply(json.dumps({"challenge": challenge}), _JSON)
     return None
+
+
+def _wrong(errors: Mapping[str, str]) -> Reply:
+    # https://docs.slack.dev/surfaces/modals#displaying_errors
+    return Reply(json.dumps({"response_action": "errors", "errors": errors}), _JSON)
 
 
 def _to_person(text: str) -> Reply:

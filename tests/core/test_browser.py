@@ -7,37 +7,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.values import InvalidValueError, origin, origin_of
-from service.core.browser import leads_to, prefers_json
+from service.core.browser import leads_to, preferred
 
 
 @pytest.mark.parametrize(
-    ("accept", "json"),
+    ("accept", "kind"),
     [
-        ("application/json", True),
-        ("Application/JSON; charset=utf-8", True),
-        ("application/*", True),
-        ("application/json, */*;q=0.5", True),
-        ("application/json, */*", True),
-        ("text/html, application/json", True),
-        ("text/*, application/json;q=0.4, text/html;q=0.3", True),
-        ("text/html;q=0.5, application/json; Q=0.500", True),
-        ("text/html, application/json;q=0.1", False),
-        ("*/*, application/json;q=0.9", False),
-        ("application/json;q=0", False),
-        ("application/json;q=0, */*", False),
-        ("*/*", False),
-        ("text/html", False),
-        ("", False),
-        ("nonsense,;q=,application/json;q=x", True),
+        ("application/json", "json"),
+        ("application/problem+json", "json"),
+        ("Application/JSON; charset=utf-8", "json"),
+        ("application/*", "json"),
+        ("application/json, */*;q=0.5", "json"),
+        ("application/json, */*", "json"),
+        ("text/html, application/json", "json"),
+        ("text/*, application/json;q=0.4, text/html;q=0.3", "json"),
+        ("text/html;q=0.5, application/json; Q=0.500", "json"),
+        ("nonsense,;q=,application/json;q=x", "json"),
+        ("text/html, application/json;q=0.1", "page"),
+        ("text/html", "page"),
+        ("text/*", "page"),
+        ("text/html, */*;q=0.8", "page"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "page"),
+        ("text/html;q=0.5, */*", ""),
+        ("*/*, application/json;q=0.9", ""),
+        ("application/json;q=0", ""),
+        ("text/html;q=0", ""),
+        ("application/json;q=0, */*", ""),
+        ("image/png", ""),
+        ("*/*", ""),
+        ("", ""),
     ],
 )
-def test_json_is_preferred_where_it_is_named_and_liked_as_much(accept: str, json: bool) -> None:  # noqa: FBT001
-    assert prefers_json(accept) is json
+def test_json_is_preferred_where_it_is_named_and_liked_as_much_as_a_page(accept: str, kind: str) -> None:
+    assert preferred(accept) == kind
 
 
 @given(st.text())
 def test_any_header_has_an_answer(accept: str) -> None:
-    assert prefers_json(accept) in {True, False}
+    assert preferred(accept) in {"json", "page", ""}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from service.core.capture import ORIGIN, parse_http
 from service.core.captures import CAPTURES, Captures
 from service.core.registry import discover
 from service.core.request import InboundRequest
-from tests.fixtures_http import FIXTURES, cases, load_channel, sign_again
+from tests.fixtures_http import FIXTURES, Case, cases, load_channel, sign_again
 from tests.sources.test_contract import HEAD, credentials, post, source_of
 
 if TYPE_CHECKING:
@@ -78,6 +78,19 @@ def test_as_many_as_the_channel_says_are_kept_and_what_is_refused_at_the_door_is
     assert [file.name for file in files] == ["0001.http", "0002.http"]
     assert b"one" in files[0].read_bytes()
     assert list((tmp_path / CAPTURES / "json").glob(".*")) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["slack/handshake__ssl_check", "slack/handshake__url_verification", "formspree/unkept__rest_hook"]
+)
+def test_a_handshake_which_perhaps_needs_no_lock_takes_no_captures_place(
+    name: str, redis: Redis, tmp_path: Path
+) -> None:
+    case = Case(FIXTURES / f"{name}.http")
+    client = client_on(tmp_path, redis, case.source, "capture = 1")
+
+    assert post(client, case.request).status_code == 200
+    assert taken(tmp_path, case.source) == []
 
 
 def test_what_is_asked_for_comes_on_top_and_ends(redis: Redis, tmp_path: Path) -> None:

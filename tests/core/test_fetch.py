@@ -142,6 +142,21 @@ def test_only_a_few_are_asked_at_once_and_the_others_not_at_all(vendor: str, stu
     assert ended() == module.AT_ONCE
 
 
+def test_where_no_thread_is_to_be_had_it_is_to_be_tried_again_and_later_fetches_have_their_room(
+    vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", none)
+        for _ in range(module.AT_ONCE + 1):
+            with pytest.raises(Unavailable, match="no thread is to be had"):
+                fetch(vendor, limit=100)
+
+    assert fetch(f"{vendor}/?a", limit=100) == b"a"
+
+
 def certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
     """Make a certificate for 127.0.0.1; give its file, and what serves with it."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])

@@ -191,10 +191,29 @@ def test_the_raw_mail_is_fetched_without_the_key_and_images_stay_out_of_the_html
     assert "Authorization" not in plain
 
 
-def test_where_the_raw_mail_cannot_be_had_now_it_is_waited_for(vendors: VendorStandIn) -> None:
-    found = (FIXTURES / "resend" / "api" / f"{MAIL}.json").read_bytes()
-    vendors.fail(200, found.replace(b"{base}", vendors.url("resend").encode()))
+def raw_is_away(vendors: VendorStandIn, **without: str) -> None:
+    found = json.loads((FIXTURES / "resend" / "api" / f"{MAIL}.json").read_text("utf-8")) | without
+    found["raw"]["download_url"] = f"{vendors.url('resend')}/{RAW}"
+    vendors.fail(200, json.dumps(found).encode())
     vendors.fail(503)
+
+
+def test_where_the_raw_mail_cannot_be_had_now_the_ticket_says_what_resend_made_of_it(
+    vendors: VendorStandIn, redis: Redis
+) -> None:
+    made, memory = source(vendors, "resend"), RedisMemory(redis, "resend")
+    request = case_of("resend", "accepted__raw").request
+    raw_is_away(vendors)
+
+    event = completed(made, request, memory)
+    next_one = completed(made, request, memory)
+
+    assert event.body == "what Resend made of it"
+    assert next_one.body not in {"", event.body}
+
+
+def test_a_mail_of_which_resend_gives_the_raw_one_alone_waits_for_it(vendors: VendorStandIn) -> None:
+    raw_is_away(vendors, text=" ", html="")
 
     with pytest.raises(VendorAway):
         completed(source(vendors, "resend"), case_of("resend", "accepted__raw").request)

@@ -21,8 +21,11 @@ from service.core.signing import Locks, Verified, from_ledger
 from service.core.slack.api import SlackApi, respond
 from service.core.slack.mrkdwn import message_text, plain
 from service.core.source import Part, Receipt, SourceOptions
+from tests.slack_api import slack_running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from service.core.events import InboundEvent
@@ -218,6 +221,65 @@ def test_slack_that_cannot_be_reached_is_away_and_was_sent_nothing() -> None:
             respond(f"{base}/x", "text", base, timeout=1)
 
     assert (called.value.retry_after, responded.value.retry_after) == (30, 30)
+
+
+@pytest.fixture
+def lured(slack: SlackStandIn) -> Iterator[SlackStandIn]:
+    """The stand-in sends everybody on to another host, which is given, and would answer."""
+    with slack_running() as elsewhere:
+        for method in ("users.info", "x"):
+            slack.fail(method, 302, "moved", Location=f"{elsewhere.base}/users.info?user=U1")
+        yield elsewhere
+
+
+def test_the_token_follows_no_redirect(slack: SlackStandIn, lured: SlackStandIn) -> None:
+    with pytest.raises(VendorRefused) as called:
+        SlackApi("xoxb", slack.base).call("users.info", {"user": "U1"})
+    with pytest.raises(VendorRefused) as responded:
+        respond(f"{slack.base}/x", "text", slack.base)
+
+    assert str(called.value) == (
+        "Slack redirects users.info (302), which is never followed: is api_url right?"
+    )
+    assert "redirects the response_url (302)" in str(responded.value)
+    assert [name for name, _, _ in slack.calls] == ["users.info", "x"]
+    assert lured.calls == []
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"])
+def test_no_proxy_is_taken_from_the_environment(
+    name: str, slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with slack_running() as proxy:
+        monkeypatch.setenv(name, proxy.base)
+
+        SlackApi("xoxb", slack.base).call("users.info", {"user": "U1"})
+        respond(f"{slack.base}/x", "text", slack.base)
+
+        assert [called for called, _, _ in slack.calls] == ["users.info", "x"]
+        assert proxy.calls == []
+
+
+def test_where_no_thread_is_to_be_had_slack_is_away_and_later_calls_have_their_room(
+    slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = SlackApi("xoxb", slack.base)
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", no_thread)
+        for _ in range(5):
+            with pytest.raises(VendorAway, match="BusyError") as caught:
+                api.call("users.info", {"user": "U1"})
+            assert caught.value.retry_after == 30
+    slack.calls.clear()
+
+    assert api.call("users.info", {"user": "U1"})["ok"]
+
+
+def no_thread(thread: threading.Thread) -> None:
+    del thread
+    raise RuntimeError("can't start new thread")
 
 
 class Trickling(BaseRequestHandler):

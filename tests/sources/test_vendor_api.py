@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections import Counter
 from contextlib import contextmanager
+from heapq import heappop, heappush
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +19,7 @@ from service.core.memory import Forgetful, RedisMemory
 from service.core.vendor_api import VendorApi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from redis import Redis
 
@@ -32,7 +35,12 @@ SURVEY = ("v3", "surveys", "105724755", "details")
 
 @contextmanager
 def api(
-    base: str, memory: Memory | None = None, *, now: float = 1000.0, seconds: float = 5.0
+    base: str,
+    memory: Memory | None = None,
+    *,
+    now: float = 1000.0,
+    seconds: float = 5.0,
+    pick: Callable[[float, float], float] = min,
 ) -> Iterator[VendorApi]:
     with VendorApi(
         "Acme",
@@ -42,12 +50,19 @@ def api(
         hint="It takes a key",
         seconds=seconds,
         clock=lambda: now,
+        pick=pick,
     ) as made:
         yield made
 
 
-def read(base: str, memory: Memory | None = None, *, now: float = 1000.0) -> dict[str, Any]:
-    with api(base, memory, now=now) as made:
+def read(
+    base: str,
+    memory: Memory | None = None,
+    *,
+    now: float = 1000.0,
+    pick: Callable[[float, float], float] = min,
+) -> dict[str, Any]:
+    with api(base, memory, now=now, pick=pick) as made:
         return made.read(*SURVEY, what="the survey", limit=100_000)
 
 
@@ -256,9 +271,9 @@ def test_who_tries_for_the_others_keeps_them_waiting_until_it_knows(
     vendors: VendorStandIn, base: str, redis: Redis
 ) -> None:
     memory = RedisMemory(redis, "acme")
-    module._Gate(memory, lambda: 1000).close("down", 15)
+    module._Gate(memory, lambda: 1000, min).close("down", 15)
 
-    module._Gate(memory, lambda: 1016).enter()
+    module._Gate(memory, lambda: 1016, min).enter()
     with pytest.raises(VendorAway, match="down"):
         read(base, memory, now=1016)
     read(base, memory, now=1032)
@@ -305,3 +320,62 @@ def test_what_may_be_about_one_thing_alone_keeps_nobody_else_waiting(
         read(base, memory)
 
     assert read(base, memory)
+
+
+def test_what_another_host_answers_says_nothing_of_the_api(
+    vendors: VendorStandIn, base: str, redis: Redis
+) -> None:
+    memory = RedisMemory(redis, "acme")
+    vendors.fail(503)
+
+    with api(base, memory) as made, pytest.raises(VendorAway):
+        made.download(f"{base}/a", what="it", limit=10)
+
+    assert read(base, memory)
+
+
+def test_who_waits_comes_back_at_a_time_of_its_own_the_later_the_longer_the_vendor_is_away(
+    vendors: VendorStandIn, base: str, redis: Redis
+) -> None:
+    memory = RedisMemory(redis, "acme")
+    latest = []
+    for now in (1000, 1020, 1040, 1100, 2000):
+        vendors.fail(503)
+        with pytest.raises(VendorAway):
+            read(base, memory, now=now)
+        with pytest.raises(VendorAway) as caught:
+            read(base, memory, now=now, pick=max)
+        latest.append(caught.value.retry_after)
+
+    read(base, memory, now=2020)
+    vendors.fail(503)
+    with pytest.raises(VendorAway):
+        read(base, memory, now=2030)
+    with pytest.raises(VendorAway) as anew:
+        read(base, memory, now=2030, pick=max)
+
+    assert latest == [15 + 90, 15 + 210, 15 + 300, 15 + 300, 15 + 300]
+    assert anew.value.retry_after == 15 + 90
+
+
+@pytest.mark.parametrize("pause", [15.0, 900.0])
+def test_of_fifteen_hundred_that_wait_about_ten_a_second_come_due(redis: Redis, pause: float) -> None:
+    now = 1000.0
+    gate = module._Gate(RedisMemory(redis, "acme"), lambda: now, Random(1).uniform)
+    gate.close("down", pause)
+    due = [(now + number / 95, number) for number in range(1500)]
+    claimed: Counter[int] = Counter()
+
+    while due[0][0] < 2500:
+        now, number = heappop(due)
+        claimed[int(now)] += 1
+        try:
+            gate.enter()
+        except VendorAway as error:
+            heappush(due, (now + (error.retry_after or 0), number))
+        else:
+            gate.close("still down", pause)
+            heappush(due, (now + pause, number))
+
+    assert max(claimed[second] for second in range(1100, 2500)) < 30
+    assert sum(claimed[second] for second in range(1900, 2500)) < 600 * 10

@@ -69,6 +69,14 @@ def test_a_preflight_of_a_channel_that_does_not_exist_is_404(client: FlaskClient
     assert client.options("/hooks/nowhere", headers=SITE).status_code == 404
 
 
+def test_a_slash_at_the_end_asks_for_the_same_channel(client: FlaskClient) -> None:
+    plain = client.options("/hooks/website", headers=SITE)
+
+    slashed = client.options("/hooks/website/", headers=SITE)
+
+    assert (slashed.status_code, slashed.headers) == (204, plain.headers)
+
+
 def test_a_script_of_an_allowed_site_reads_what_became_of_it_and_what_is_wrong(client: FlaskClient) -> None:
     wanted = {**SITE, "Accept": "application/json"}
     taken = client.post("/hooks/website", data={"message": "Cold"}, headers=wanted)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from sandbox.options import DEFAULT_NETWORK_ID
 from service.core.ledger import Outcome, State
@@ -338,6 +339,23 @@ def test_what_is_gone_or_otherwise_by_now_is_not_told(bench: Bench, slack: Slack
 
     assert [teller(bench).step() for _ in range(3)] == [True, True, False]
     assert said(slack) == []
+
+
+def test_a_receipt_whose_request_has_given_way_is_not_told_and_the_log_says_so(
+    bench: Bench, slack: SlackStandIn
+) -> None:
+    event = ended(bench, slack)
+    redis: Any = bench.redis
+    redis.delete(*redis.keys("bridge:request:*"))
+
+    with capture_logs() as logs:
+        steps = [teller(bench).step() for _ in range(2)]
+
+    assert steps == [True, False]
+    assert said(slack) == []
+    assert [(log["log_level"], log["event_id"], log["why"]) for log in logs] == [
+        ("warning", event.id, "its request is no longer kept")
+    ]
 
 
 def test_telling_goes_on_while_redis_is_away(

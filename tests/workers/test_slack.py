@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from sandbox.server import running
 from service.core.ledger import State
 from service.core.slack.api import SlackApi
 from service.core.slack.modal import CALLBACK
+from service.core.store import connect
 from tests.workers.bench import ELSEWHERE, LOCATION, URLENCODED
 from tests.workers.desk import interact, post, send, work
 
@@ -247,6 +249,31 @@ def test_the_token_of_a_step_is_nowhere_in_the_ledger(bench: Bench, slack: Slack
     store: Any = bench.redis
     for key in store.scan_iter("*"):
         assert b"xwfp-1" not in store.dump(key)
+
+
+def test_a_modal_that_cannot_be_saved_stays_open_with_what_was_written(
+    bench: Bench, slack: SlackStandIn
+) -> None:
+    command(bench, slack, "")
+    away = replace(bench, redis=connect("unix:///nowhere/at/all.sock"))
+
+    modal = submitted(away, slack, title="Lift")
+
+    assert (modal.status_code, modal.get_json()) == (
+        200,
+        {"response_action": "errors", "errors": {"title": "Could not save, please try again"}},
+    )
+    assert "X-Bridge-Event" not in modal.headers
+    assert submitted(bench, slack, title="Lift").headers["X-Bridge-Status"] == "accepted"
+
+
+def test_all_else_that_cannot_be_saved_is_left_to_slacks_own_error(bench: Bench, slack: SlackStandIn) -> None:
+    away = replace(bench, redis=connect("unix:///nowhere/at/all.sock"))
+
+    answers = [command(away, slack), send(away, MENTION), post(away, URLENCODED, b"payload=[]")]
+
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert [answer.mimetype for answer in answers] == ["application/problem+json"] * 3
 
 
 class Holding:

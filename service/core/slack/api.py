@@ -1,5 +1,6 @@
 """Slack's Web API as the bridge calls it: one try, a time within which it ends, our own errors.
 
+No redirect is followed, since the token would go with it, and no proxy is taken from the environment.
 https://docs.slack.dev/apis/web-api/rate-limits says with 429 and `Retry-After` when to come back.
 """
 
@@ -13,15 +14,17 @@ from http import HTTPStatus
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import WebClient
-from slack_sdk.webhook import WebhookClient
+from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from service.core.errors import VendorAway, VendorRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from urllib.request import Request
 
 _T = TypeVar("_T")
 
@@ -46,12 +49,38 @@ _SENT_LATER = 30.0
 _ROOM = threading.BoundedSemaphore(3)
 
 
+class _Staying(HTTPRedirectHandler):
+    """Follows no redirect: it is an answer like any other."""
+
+    def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - the library's own
+        """Give None: there is no next request."""
+
+
+# The clients' own goes wherever a redirect or the environment sends it, and they take no other.
+_OPENER = build_opener(ProxyHandler({}), _Staying)
+
+
+class _WebClient(WebClient):
+    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
+        del url
+        with _OPENER.open(req, timeout=self.timeout) as answer:
+            return {"status": answer.status, "headers": answer.headers, "body": answer.read().decode()}
+
+
+class _WebhookClient(WebhookClient):
+    def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
+        with _OPENER.open(req, timeout=self.timeout) as answer:
+            return WebhookResponse(
+                url=url, status_code=answer.status, body=answer.read().decode(), headers=answer.headers
+            )
+
+
 class SlackApi:
     """The API with a bot's token; every call raises VendorAway or VendorRefused where it comes to nothing."""
 
     def __init__(self, token: str, base: str = API, *, timeout: int = 5) -> None:
         self._timeout = timeout
-        self._client = WebClient(token, base_url=f"{base}/", timeout=timeout, retry_handlers=[])
+        self._client = _WebClient(token, base_url=f"{base}/", timeout=timeout, retry_handlers=[])
 
     def call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Call a method, such as `users.info`, and give its answer."""
@@ -75,7 +104,7 @@ def respond(url: str, text: str, base: str = "", *, timeout: int = 5) -> None:
     if not at_slack and (target.scheme, target.netloc) != (own.scheme, own.netloc):
         raise VendorRefused("The response_url is not Slack's", "response_url")
     body = {"response_type": "ephemeral", "replace_original": False, "text": text}
-    client = WebhookClient(url, timeout=timeout, retry_handlers=[])
+    client = _WebhookClient(url, timeout=timeout, retry_handlers=[])
     try:
         answer = _within(timeout, lambda: client.send_dict(body))
     except (OSError, HTTPException, ValueError, SlackClientError) as error:
@@ -101,7 +130,12 @@ def _within(seconds: float, call: Callable[[], _T]) -> _T:
         finally:
             _ROOM.release()
 
-    threading.Thread(target=run, name="slack", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="slack", daemon=True).start()
+    except RuntimeError as error:
+        # No thread is to be had.
+        _ROOM.release()
+        raise _BusyError from error
     return future.result(seconds)
 
 
@@ -119,6 +153,9 @@ def _said_no(method: str, error: SlackApiError) -> VendorAway | VendorRefused:
 
 
 def _refusal(what: str, status: int, code: str, headers: Mapping[str, Any]) -> VendorAway | VendorRefused:
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        said = f"Slack redirects {what} ({status}), which is never followed: is api_url right?"
+        return VendorRefused(said, str(status))
     said = f"Slack answers {what} with {code or status}"
     busy = status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     # Not the API's own answer: something on the way, or a page that says that it is down.
