@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import ValidationError
 
@@ -114,11 +114,11 @@ def _body(request: InboundRequest) -> bytes:
     return form.raw(name)
 
 
-def _long_lists(value: object, path: str) -> Iterator[str]:
+def _long_lists(value: dict[str, Any] | list[Any], path: str) -> Iterator[str]:
     """Give the paths of lists with more items than a submission has."""
     if isinstance(value, list) and len(value) > _MAX_ITEMS:
         yield path.removesuffix(".")
-    elif isinstance(value, dict | list):
+    else:
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(inner, dict | list):
                 yield from _long_lists(inner, f"{path}{name}.")

@@ -158,11 +158,12 @@ def mutated(draw: Callable[..., Any]) -> tuple[str, InboundRequest, bool]:
 
 
 def parsed(source: Source, kept: InboundRequest, part: Part) -> object:
-    """Give the event that is made of what was kept, or why it will be a dead letter."""
+    """Give the event that is made of what was kept, or that it will be a dead letter."""
     try:
         return InboundEventSchema().dump(source.parse(signing.from_ledger(kept), part))
     except (RequestError, UnreadableError) as error:
-        return str(error)
+        # The place of what is wrong moves with what was left out before it.
+        return type(error)
 
 
 def holds_something(source: Source, request: InboundRequest) -> bool:
