@@ -188,7 +188,8 @@ def check(client: FlaskClient, source: Source, request: InboundRequest, response
     assert response.status_code != 422 or source.verdict
     assert (event is not None) == (answer in {"accepted", "duplicate"})
     if event is None:
-        refused = response.status_code in {422, source.answers.unavailable}
+        # A lock that holds here and not there: a server makes one header of repeated ones.
+        refused = response.status_code in {422, source.answers.unauthorized, source.answers.unavailable}
         assert refused or not holds_something(source, request)
         return False
     assert response.status_code in {200, 303}
@@ -199,8 +200,10 @@ def check(client: FlaskClient, source: Source, request: InboundRequest, response
         assert kept is not None
         part = Part((Key(found.dedupe),), found.slice)
         bodies.append(kept.body)
-        # What is left out of a body, or sealed in it, before it is stored changes nothing of the event.
-        read.append(parsed(source, kept, part) == parsed(source, request, part))
+        # What is left out of a body, or sealed in it, before it is stored changes nothing of the event; what
+        # broke the body may be among it.
+        whole = parsed(source, request, part)
+        read.append(isinstance(whole, type) or parsed(source, kept, part) == whole)
     # In a batch some events may be known already, by an earlier request.
     assert answer == "duplicate" or request.body in bodies or all(read)
     return answer == "accepted"
