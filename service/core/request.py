@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # They open locks, ours or the vendor's, and nothing after the door needs them.
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-bridge-token"})
+_SECRET_HEADERS = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "x-bridge-token", "x-intake-token"}
+)
 SECRET_PARAMETERS = frozenset({"token"})
 
 

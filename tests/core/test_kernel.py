@@ -87,12 +87,14 @@ def test_locks_never_show_what_opens_them() -> None:
     "opened",
     [
         request(token="right"),
+        request(("X-Intake-Token", "right")),
+        request(("Authorization", "Basic " + base64.b64encode(b"anybody:right").decode())),
         request(url="https://bridge.example/hooks/web?token=right"),
         request(("Authorization", "Bearer right")),
         request(("X-Bridge-Token", "right")),
     ],
 )
-def test_a_token_may_come_in_four_places(opened: InboundRequest) -> None:
+def test_a_token_may_come_in_several_places(opened: InboundRequest) -> None:
     assert signing.verify(opened, signing.Locks(tokens=(b"old", b"right"))).request is opened
 
 

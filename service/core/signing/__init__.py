@@ -46,7 +46,8 @@ class Locks:
     """What opens a channel, as bytes. Lists hold every value that is valid while rotating.
 
     `secrets` belong to the vendor's own signature scheme, `basic` are `user:password` pairs,
-    `tokens` go in the URL path, `?token=`, `X-Bridge-Token` or as a bearer.
+    `tokens` go in the URL path, `?token=`, `X-Bridge-Token`, `X-Intake-Token`, as a bearer or as the password
+    of HTTP Basic.
     """
 
     secrets: tuple[bytes, ...] = ()
@@ -119,8 +120,11 @@ def _check_token(request: InboundRequest, tokens: Sequence[bytes]) -> None:
         *(value for key, value in request.query if key == "token"),
         bearer.strip() if scheme.lower() == "bearer" else "",
         request.headers.get("X-Bridge-Token"),
+        request.headers.get("X-Intake-Token"),
     ]
-    candidates = [_bytes(value) for value in given if value]
+    # Tools that only know Basic send the token as the password, whoever the user is.
+    _, _, password = (basic_of(request) or b"").partition(b":")
+    candidates = [_bytes(value) for value in given if value] + ([password] if password else [])
     if not any([same(candidate, token) for candidate in candidates for token in tokens]):  # noqa: C419 - no early end
         raise Unauthorized("token", "The channel's token is missing or wrong")
 
