@@ -6,8 +6,6 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema
-
 from service.core.errors import SeveralEventsError, UnreadableError
 from service.core.json_body import load, scalar_text
 from service.core.mail import Mail
@@ -17,17 +15,12 @@ from service.core.text import line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from marshmallow import Schema
+
     from service.core.source import Part
 
 MAX_HEADER_LINES = 2000
 MAX_BATCH = 1000
-
-
-class Lenient(Schema):
-    """A schema that passes over what it does not name."""
-
-    class Meta:  # noqa: D106 - marshmallow's own
-        unknown = EXCLUDE
 
 
 def header_pairs(value: object) -> list[tuple[str, str]]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields
 
 from service.core.errors import UnreadableError, VendorAway
-from service.core.json_body import read_object, scalar_text
+from service.core.json_body import Lenient, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
-from service.core.mail_json import Lenient, batch, header_pairs, load_item, mailbox, told_pairs
+from service.core.mail_json import batch, header_pairs, load_item, mailbox, told_pairs
 from service.core.mail_shown import MAX_SHOWN, MAX_SIZE, is_shown
 from service.core.request import Headers
 from service.core.source import Answers, Part, Source, canonical_key, vendor_key

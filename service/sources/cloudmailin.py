@@ -9,9 +9,9 @@ from marshmallow import fields
 
 from service.core.errors import UnreadableError
 from service.core.forms import MULTIPART, Form, read_form
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
-from service.core.mail_json import Lenient, base64_bytes, header_pairs
+from service.core.mail_json import base64_bytes, header_pairs
 from service.core.mail_verdicts import sender_notes
 from service.core.request import Headers
 from service.core.source import Answers, Part, Source, content_key

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields
 
 from service.core.errors import UnreadableError
-from service.core.json_body import load, read_object
+from service.core.json_body import Lenient, load, read_object
 from service.core.mail import Attachment, Mail, mail_event
-from service.core.mail_json import Lenient, base64_bytes, header_pairs, mailbox, told_pairs
+from service.core.mail_json import base64_bytes, header_pairs, mailbox, told_pairs
 from service.core.request import Headers
 from service.core.source import Part, Source, content_key
 

@@ -11,10 +11,9 @@ from marshmallow import fields
 
 from service.core.errors import Unauthorized, UnreadableError
 from service.core.forms import URLENCODED, read_form
-from service.core.json_body import load, read_json
+from service.core.json_body import Lenient, load, read_json
 from service.core.mail import Attachment, Mail, mail_event
 from service.core.mail_json import (
-    Lenient,
     base64_bytes,
     batch,
     best_mail,

@@ -8,9 +8,9 @@ from marshmallow import fields
 
 from config.logging import get_logger
 from service.core.errors import UnreadableError, VendorAway
-from service.core.json_body import load, read_object, scalar_text
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.mail import Attachment, Mail, mail_event
-from service.core.mail_json import Lenient, header_pairs, told_pairs
+from service.core.mail_json import header_pairs, told_pairs
 from service.core.mime import read_mail
 from service.core.request import Headers
 from service.core.signing.standard import STANDARD_WEBHOOKS, sign_standard, webhook_id

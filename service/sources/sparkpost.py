@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import fields
 
 from service.core.errors import UnreadableError
-from service.core.json_body import read_json
+from service.core.json_body import Lenient, read_json
 from service.core.mail import Mail, mail_event
-from service.core.mail_json import (
-    Lenient,
-    base64_bytes,
-    batch,
-    best_mail,
-    header_pairs,
-    load_item,
-    told_pairs,
-)
+from service.core.mail_json import base64_bytes, batch, best_mail, header_pairs, load_item, told_pairs
 from service.core.mime import read_mail
 from service.core.request import Headers
 from service.core.signing import HeaderSecret

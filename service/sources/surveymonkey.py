@@ -13,8 +13,7 @@ from service.core.errors import UnreadableError
 from service.core.events import Answer, File, InboundEvent, Sender
 from service.core.finder import label_of
 from service.core.html_text import html_to_text
-from service.core.json_body import load, read_object, scalar_text
-from service.core.mail_json import Lenient
+from service.core.json_body import Lenient, load, read_object, scalar_text
 from service.core.signing import HmacScheme, Signed
 from service.core.source import Part, Source, content_key, vendor_key
 from service.core.text import is_address, line
