@@ -33,6 +33,9 @@ _SHOWN = 65_536
 
 # The library ends a line at a bare carriage return, too.
 _NESTING = re.compile(rb"(?:^|[\r\n])content-type:\s*(?:multipart|message)/", re.IGNORECASE)
+# What holds a mail has another header below its own; in a digest no part says that it does.
+_MESSAGE = re.compile(rb"(?:^|[\r\n])content-type:\s*message/", re.IGNORECASE)
+_DIGEST = re.compile(rb"multipart/digest", re.IGNORECASE)
 _BLANK = re.compile(rb"\n\r?\n")
 
 
@@ -88,11 +91,11 @@ class _Bulk:
         self._lines: list[bytes] = []
         # Nobody who writes a mail can know it.
         self._mark = secrets.token_hex(16)
-        self._marks = re.compile(self._mark + "([0-9]+)\n")
+        self._marks = re.compile(self._mark + r"([0-9]+)(\n|\Z)")
 
     def taken_from(self, raw: bytes) -> bytes:
         """Give the mail with a mark in the place of each bulk."""
-        if len(raw) <= _SHOWN:
+        if len(raw) <= _SHOWN or _DIGEST.search(raw):
             return raw
         return b"\n--".join(map(self._shortened, raw.split(b"\n--")))
 
@@ -100,6 +103,8 @@ class _Bulk:
         header = _BLANK.search(between)
         # The library also takes a carriage return alone for the end of a line.
         if len(between) <= _SHOWN or header is None or b"\r--" in between:
+            return between
+        if _MESSAGE.search(between, 0, header.end()):
             return between
         start = between.find(b"\n", max(header.end(), _SHOWN) - 1) + 1
         end = between.rfind(b"\n") + 1
@@ -110,13 +115,12 @@ class _Bulk:
 
     def put_back(self, text: str) -> str:
         """Give the text with each mark replaced by its bulk, as the library itself holds bytes in texts."""
-        return (
-            self._marks.sub(lambda mark: _as_text(self._lines[int(mark[1])]), text) if self._lines else text
-        )
+        return self._marks.sub(self._behind, text) if self._lines else text
 
-
-def _as_text(lines: bytes) -> str:
-    return lines.decode("ascii", "surrogateescape")
+    def _behind(self, mark: re.Match[str]) -> str:
+        lines = self._lines[int(mark[1])].decode("ascii", "surrogateescape")
+        # Of a part's last line the library takes the end away.
+        return lines if mark[2] else lines.removesuffix("\n").removesuffix("\r")
 
 
 class _Part(Message):

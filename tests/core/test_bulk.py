@@ -9,7 +9,7 @@ from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.core import mime
@@ -131,6 +131,15 @@ LINES = st.sampled_from(
 )
 
 
+@example([b"Content-Type: message/rfc822", b"", b"Content-Type: multipart/mixed; boundary=b", b""], b"\n")
+@example(
+    [
+        *(b"Content-Type: multipart/digest; boundary=b", b"", b"--b", b"", b"Subject: x"),
+        *(b"Content-Type: multipart/mixed; boundary=c", b"", b"--b--"),
+    ],
+    b"\n",
+)
+@example([b"Content-Type: multipart/mixed; boundary=b", b"--b", b"", b"", b""], b"\r\n")
 @given(st.lists(LINES, max_size=30), st.sampled_from([b"\n", b"\r\n"]))
 def test_any_lines_are_the_same_mail_whether_their_bulk_is_taken_out_or_not(
     lines: list[bytes], end: bytes
